@@ -1,0 +1,157 @@
+"""Read a recipe, lay command-line overrides over it, validate, and explain what is wrong in one line."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from settings.base import Settings, UserError
+
+S = TypeVar("S", bound=Settings)
+MAX_YAML_BYTES = 1_000_000
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises UserError when it is missing, not text, not YAML or not a mapping."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file{_neighbours(path)}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_YAML_BYTES:
+        raise UserError(f"{path}: {len(raw)} bytes is too large for a configuration file (limit {MAX_YAML_BYTES})")
+    try:
+        value = yaml.safe_load(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a UTF-8 text file; is this the right file?") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {_yaml_complaint(error)}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise UserError(f"{path}: expected 'key: value' lines at the top, found {type(value).__name__}")
+    return value
+
+
+def overrides_from_flags(flags: Sequence[str]) -> dict[str, Any]:
+    """`["--policy.model", "m", "--num-problems=3"]` -> `{"policy": {"model": "m"}, "num_problems": 3}`.
+
+    Values are read as YAML scalars, so numbers, booleans, null and [lists] keep their type.
+    """
+    nested: dict[str, Any] = {}
+    rest = list(flags)
+    while rest:
+        flag = rest.pop(0)
+        if not flag.startswith("--") or flag == "--":
+            raise UserError(f"command line: unexpected {flag!r}; overrides look like --policy.model NAME")
+        name, equals, text = flag[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise UserError(f"command line: --{name} needs a value, as in --{name} VALUE")
+            text = rest.pop(0)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        node = nested
+        *parents, leaf = name.replace("-", "_").split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f"command line: --{name} clashes with an earlier override of {parent!r}")
+        node[leaf] = value
+    return nested
+
+
+def load(kind: type[S], path: Path | None, overrides: Mapping[str, Any] | None = None) -> S:
+    """The recipe at `path` (or the defaults) under `overrides`, as a validated value.
+
+    Raises:
+        UserError: one line naming the file, the key and the remedy.
+    """
+    merged = _merge(read_yaml(path) if path else {}, overrides or {})
+    try:
+        return kind.model_validate(merged)
+    except ValidationError as error:
+        raise UserError(explain(error, kind, where=str(path or "defaults"), overrides=overrides or {})) from None
+
+
+def explain(error: ValidationError, kind: type[BaseModel], *, where: str, overrides: Mapping[str, Any]) -> str:
+    """The first complaint of a validation as one line: `file: key: what; remedy`."""
+    first = error.errors(include_url=False)[0]
+    names = [str(part) for part in first["loc"]]
+    origin = "command line" if _contains(overrides, names) else where
+    key = ".".join(name for name in names if not name.endswith("Settings")) or "(top level)"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{origin}: {key}: unknown key{_did_you_mean(names, kind)}{more}"
+    if first["type"] == "missing":
+        return f"{origin}: {key}: this key is required{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f", got {given!r:.80}" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{shown}{more}".replace("\n", " ")
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys in which two nested mappings differ, as `key: old -> new` lines."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after, name = old.get(key), new.get(key), f"{prefix}{key}"
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += difference(before, after, f"{name}.")
+        elif before != after:
+            lines.append(f"{name}: {before!r} -> {after!r}")
+    return lines
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        nested = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = _merge(below, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def _contains(tree: Mapping[str, Any], names: Sequence[str]) -> bool:
+    node: Any = tree
+    for name in names:
+        if not isinstance(node, Mapping) or name not in node:
+            return node is not tree and not isinstance(node, Mapping)
+        node = node[name]
+    return True
+
+
+def _did_you_mean(names: Sequence[str], kind: type[BaseModel]) -> str:
+    """A suggestion for a misspelt key, looked up among the fields at its own level."""
+    level: Any = kind
+    for name in names[:-1]:
+        fields = getattr(level, "model_fields", {})
+        if name not in fields:
+            continue  # a union's branch name or a list index
+        level = _model_in(fields[name].annotation) or level
+    known = list(getattr(level, "model_fields", {}))
+    close = difflib.get_close_matches(names[-1], known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def _neighbours(path: Path) -> str:
+    found = sorted(p.name for p in path.parent.glob("*.yaml"))[:12] if path.parent.is_dir() else []
+    return f"; there is {', '.join(found)} in {path.parent}" if found else ""
+
+
+def _yaml_complaint(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
