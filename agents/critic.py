@@ -1,0 +1,205 @@
+"""The critic: answers each step with one move."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_core import CancellationToken
+from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
+from engines.structured import parse_json
+
+from agents.calls import call, request_args
+from agents.persona import CriticPersona
+from agents.policy import PolicyPrompt
+from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
+from agents.slots import fill
+from agents.transcript import Transcript
+from agents.verdicts import NEUTRAL, VerdictForm
+from journeys.record import Cost, Move, Verdict, seed_for
+
+
+class CriticAgent(BaseChatAgent):
+    """An AutoGen agent that answers a `JudgeMessage` with a `VerdictMessage`; subclasses say how it decides."""
+
+    def __init__(self, persona: CriticPersona) -> None:
+        super().__init__("critic", persona.description or "Judges the newest step.")
+        self.persona = persona
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (VerdictMessage,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        """Answer the last `JudgeMessage`; raises ValueError when there is none."""
+        asked = next((m for m in reversed(messages) if isinstance(m, JudgeMessage)), None)
+        if asked is None:
+            raise ValueError(f"{self.name} answers JudgeMessage only, got {[type(m).__name__ for m in messages]}")
+        judgement = await self.judge(asked.content, cancellation_token)
+        return Response(chat_message=VerdictMessage(content=judgement, source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Nothing to forget: what it says depends on the view alone."""
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return {}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing to restore."""
+
+    async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
+        """A verdict on the newest step."""
+        raise NotImplementedError
+
+
+class ModelCritic(CriticAgent):
+    """Asks a language model for a `VerdictForm`: one attempt, one repair, then a neutral `continue`."""
+
+    def __init__(self, persona: CriticPersona, client: ChatCompletionClient) -> None:
+        super().__init__(persona)
+        self._client = client
+        self._steps: Transcript[str] = Transcript(lambda turn: turn.step)
+
+    async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
+        messages = self.messages(view)
+        cost = Cost()
+        for attempt in (0, 1):
+            args = request_args(
+                self.persona.sampling,
+                seed=seed_for(view.seed, attempt),
+                request_id=f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/{attempt}",
+            )
+            reply, spent = await call(
+                self._client, messages, args, schema=VerdictForm, cancellation_token=cancellation_token
+            )
+            cost = _sum(cost, spent)
+            form, complaint = parse_json(str(reply.content), VerdictForm)
+            if form is not None:
+                return Judgement(verdict=form.verdict(), parse="repaired" if attempt else "ok", cost=cost)
+            messages = [
+                *messages,
+                AssistantMessage(content=str(reply.content)[:2000] or "...", source="critic"),
+                UserMessage(content=fill(self.persona.repair, error=complaint), source="user"),
+            ]
+        return Judgement(verdict=NEUTRAL, parse="failed", cost=cost)
+
+    def messages(self, view: CriticView) -> list[LLMMessage]:
+        """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
+        steps = [*self._steps.of(view.path), view.step]
+        listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+        asked = fill(self.persona.ask, number=str(len(steps)), **_optional(self.persona, view))
+        text = f"{fill(self.persona.task, question=view.question)}{listed}\n{asked}"
+        return [SystemMessage(content=self.persona.system), UserMessage(content=text, source="user")]
+
+
+class SelfCritic(ModelCritic):
+    """The policy asked, in its own conversation, which move to make next (O1 Journey's propose-critique loop,
+    methods 1.2). The checkers' evidence is not shown to it: it judges alone."""
+
+    def __init__(self, persona: CriticPersona, client: ChatCompletionClient, prompt: PolicyPrompt) -> None:
+        super().__init__(persona, client)
+        self._prompt = prompt
+
+    def messages(self, view: CriticView) -> list[LLMMessage]:
+        asked = PolicyView(
+            journey_id=view.journey_id, question=view.question, path=view.path, turns=view.turns, seed=view.seed
+        )
+        messages = self._prompt.messages(asked, f"{view.step}")
+        if self._prompt.persona.mode == "chat":
+            messages.append(AssistantMessage(content=view.step, source="policy"))
+        number = str(len(view.path) + 1)
+        ask = fill(self.persona.ask, number=number, **_optional(self.persona, view))
+        return [*messages, UserMessage(content=f"{self.persona.system}\n{ask}", source="user")]
+
+
+class EvidenceCritic(CriticAgent):
+    """Follows the checkers and no model: a fatal finding removes the step, an answer ends the journey."""
+
+    async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
+        found = next((evidence for evidence in view.evidence if evidence.fatal), None)
+        if found is None:
+            return Judgement(verdict=Verdict(move=Move.TERMINATE if view.answer else Move.CONTINUE))
+        texts = self.persona.critiques.get(found.kind) or self.persona.critiques["default"]
+        text = texts[seed_for("variant", view.seed) % len(texts)]
+        return Judgement(
+            verdict=Verdict(
+                move=Move.BACKTRACK,
+                critique=fill(text, detail=found.detail, quote=found.quote).strip(),
+                quote=found.quote,
+                keep=len(view.path) - self._fed_up(view),
+            )
+        )
+
+    def _fed_up(self, view: CriticView) -> int:
+        """1 when so many tries failed at this place that the step before it goes too, else 0."""
+        parent = view.path[-1].id if view.path else None
+        failed_here = 1
+        for turn in reversed(view.turns):
+            if turn.parent != parent or not turn.removes:
+                break
+            failed_here += 1
+        return int(bool(view.path) and failed_here % self.persona.patience == 0)
+
+
+class SilentCritic(CriticAgent):
+    """Always continues: the control that shows what the dialogue is worth."""
+
+    async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
+        return Judgement(verdict=NEUTRAL)
+
+
+class RandomCritic(CriticAgent):
+    """Draws its move from the persona's weights: the control that shows what *informed* moves are worth."""
+
+    async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
+        draw = random.Random(view.seed)
+        moves, weights = zip(*sorted(self.persona.weights.items()), strict=True)
+        move = Move(draw.choices(moves, weights)[0])
+        keep = draw.randint(0, len(view.path)) if move is Move.BACKTRACK else 0
+        return Judgement(verdict=Verdict(move=move, keep=keep))
+
+
+def make_critic(persona: CriticPersona, client: ChatCompletionClient | None) -> CriticAgent:
+    """The critic of the persona's kind. Raises ValueError when a model critic gets no client."""
+    match persona.kind:
+        case "evidence":
+            return EvidenceCritic(persona)
+        case "silent":
+            return SilentCritic(persona)
+        case "random":
+            return RandomCritic(persona)
+        case "model":
+            if client is None:
+                raise ValueError(f"critic persona {persona.name!r} needs a model")
+            return ModelCritic(persona, client)
+
+
+def _optional(persona: CriticPersona, view: CriticView) -> dict[str, str]:
+    findings = " ".join(evidence.detail for evidence in view.evidence if evidence.detail)
+    return {
+        "evidence": fill(persona.evidence, findings=findings) if findings else "",
+        "answer": view.answer or "none yet",
+    }
+
+
+def _sum(first: Cost, second: Cost) -> Cost:
+    return Cost(
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        completion_tokens=first.completion_tokens + second.completion_tokens,
+        cached_tokens=first.cached_tokens + second.cached_tokens,
+        seconds=first.seconds + second.seconds,
+        calls=first.calls + second.calls,
+    )
+
+
+__all__ = [
+    "CriticAgent",
+    "EvidenceCritic",
+    "ModelCritic",
+    "RandomCritic",
+    "SelfCritic",
+    "SilentCritic",
+    "make_critic",
+]

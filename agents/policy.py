@@ -1,0 +1,166 @@
+"""The policy: writes one reasoning step at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_core import CancellationToken
+from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
+
+from agents.calls import call, confidence, request_args
+from agents.persona import PolicyPersona, Variants
+from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
+from agents.slots import fill
+from agents.transcript import Transcript
+from journeys.record import Move, Turn, seed_for
+
+
+class PolicyAgent(BaseChatAgent):
+    """An AutoGen agent that answers a `ProposeMessage` with a `StepMessage`.
+
+    One agent serves one journey; the client behind it is shared by all. What it says depends on the view alone.
+    """
+
+    def __init__(self, persona: PolicyPersona, client: ChatCompletionClient, *, logprobs: bool = False) -> None:
+        super().__init__("policy", persona.description or "Writes the next step of the solution.")
+        self.persona = persona
+        self._client = client
+        self._logprobs = logprobs
+        self.prompt = PolicyPrompt(persona)
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (StepMessage,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        """Answer the last `ProposeMessage`; raises ValueError when there is none."""
+        asked = next((m for m in reversed(messages) if isinstance(m, ProposeMessage)), None)
+        if asked is None:
+            raise ValueError(f"{self.name} answers ProposeMessage only, got {[type(m).__name__ for m in messages]}")
+        proposal = await self.propose(asked.content, cancellation_token)
+        return Response(chat_message=StepMessage(content=proposal, source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        self.prompt = PolicyPrompt(self.persona)
+
+    async def save_state(self) -> Mapping[str, Any]:
+        """Nothing: the record is the state."""
+        return {}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        self.prompt = PolicyPrompt(self.persona)
+
+    async def propose(self, view: PolicyView, cancellation_token: CancellationToken | None = None) -> Proposal:
+        """The next step, opened by the persona's own words where it answers a critique."""
+        sampling = self.persona.sampling
+        reply_to = view.reply_to
+        if self.persona.retry_temperature is not None and reply_to and reply_to.verdict.move is Move.BACKTRACK:
+            sampling = sampling.model_copy(update={"temperature": self.persona.retry_temperature})
+        more: dict[str, Any] = {"logprobs": True} if self._logprobs else {}
+        opening = ""
+        if self.persona.mode == "monologue":
+            opening = self.prompt.opening(view)
+            more |= {"continue_final_message": True, "stop": (self.persona.delimiter, *sampling.stop)}
+        args = request_args(
+            sampling,
+            seed=view.seed,
+            request_id=f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/0",
+            **more,
+        )
+        reply, cost = await call(
+            self._client, self.prompt.messages(view, opening), args, cancellation_token=cancellation_token
+        )
+        written = str(reply.content).strip()
+        return Proposal(
+            step=f"{opening}{written}".strip() if written else "",
+            finish=reply.finish_reason,
+            confidence=confidence(reply.logprobs),
+            cost=cost,
+        )
+
+
+class PolicyPrompt:
+    """The messages that ask for a step: fixed text first, then the problem, then what grows."""
+
+    def __init__(self, persona: PolicyPersona) -> None:
+        self.persona = persona
+        self._chat: Transcript[tuple[LLMMessage, ...]] = Transcript(self._exchange)
+        self._turns: Sequence[Turn] = ()
+        self._head = [*_examples(persona)]
+
+    def messages(self, view: PolicyView, opening: str = "") -> list[LLMMessage]:
+        """The prompt for the next step; in mode monologue its last message is unfinished."""
+        task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
+        if self.persona.mode == "monologue":
+            said = view.turns if self.persona.memory == "full" else view.path
+            text = "".join(turn.step + self.persona.delimiter for turn in said if turn.step) + opening
+            unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
+            return [*self._head, task, *unfinished]
+        self._turns = view.turns
+        exchanges = [message for pair in self._chat.of(view.path) for message in pair]
+        ask = self._ask(view.reply_to, view) if view.turns else None
+        if ask is None:
+            return [*self._head, task]
+        return [*self._head, task, *exchanges, ask] if exchanges else [*self._head, _joined(task, ask)]
+
+    def opening(self, view: PolicyView) -> str:
+        """The first-person words with which a step that answers a critique begins (mode monologue)."""
+        if (reply_to := view.reply_to) is None:
+            return ""
+        return _critique(self.persona, reply_to, seed=view.seed)
+
+    def _exchange(self, turn: Turn) -> tuple[LLMMessage, ...]:
+        """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
+        said = AssistantMessage(content=turn.step or "...", source="policy")
+        if turn.parent is None:
+            return (said,)
+        reply_to = self._turns[turn.replies_to] if turn.replies_to is not None else None
+        return (self._note(reply_to, seed=turn.id), said)
+
+    def _ask(self, reply_to: Turn | None, view: PolicyView) -> LLMMessage:
+        note = self._note(reply_to, seed=len(view.turns))
+        if reply_to and self.persona.repeated and any(e.kind == "repeated_step" for e in reply_to.evidence):
+            on_path = {turn.id for turn in view.path}
+            tries = dict.fromkeys(turn.step for turn in view.turns if turn.id not in on_path)
+            again = fill(self.persona.repeated, abandoned="\n".join(f"- {step}" for step in tries))
+            return UserMessage(content=f"{note.content}\n{again}", source="user")
+        return note
+
+    def _note(self, reply_to: Turn | None, *, seed: int) -> UserMessage:
+        if reply_to is None:
+            return UserMessage(content=_choose(self.persona.proceed, seed), source="user")
+        return UserMessage(content=_critique(self.persona, reply_to, seed=reply_to.id), source="user")
+
+
+def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
+    verdict = reply_to.verdict
+    texts = persona.backtrack if verdict.move is Move.BACKTRACK else persona.reflect
+    return fill(
+        _choose(texts, seed), critique=verdict.critique, quote=verdict.quote or reply_to.step, step=reply_to.step
+    )
+
+
+def _choose(texts: Variants, seed: int) -> str:
+    return texts[0] if len(texts) == 1 else texts[seed_for("variant", seed) % len(texts)]
+
+
+def _examples(persona: PolicyPersona) -> list[LLMMessage]:
+    """The persona's system text and worked exchanges, in its own mode."""
+    messages: list[LLMMessage] = [SystemMessage(content=persona.system)] if persona.system else []
+    for example in persona.examples:
+        messages.append(UserMessage(content=fill(persona.task, question=example.question), source="user"))
+        if persona.mode == "monologue":
+            messages.append(AssistantMessage(content=persona.delimiter.join(example.steps), source="policy"))
+            continue
+        for number, step in enumerate(example.steps):
+            if number:
+                messages.append(UserMessage(content=persona.proceed[0], source="user"))
+            messages.append(AssistantMessage(content=step, source="policy"))
+    return messages
+
+
+def _joined(task: UserMessage, ask: LLMMessage) -> UserMessage:
+    """The task and a critique in one user turn, for when no step is left on the path between them."""
+    return UserMessage(content=f"{task.content}\n\n{ask.content}", source="user")

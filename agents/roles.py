@@ -1,0 +1,98 @@
+"""What a protocol asks of its speakers, and the typed messages in which it asks.
+
+A view holds all that a speaker may know. It carries the question's text, never the `Problem`: the reference answer
+cannot reach a prompt because it is not there (oracle separation, design section 3).
+"""
+
+from typing import Literal, Protocol
+
+from autogen_agentchat.messages import StructuredMessage
+
+from journeys.record import Cost, Evidence, FinishReason, Record, Turn, Verdict
+
+
+class PolicyView(Record):
+    """What the policy sees when it is asked for the next step."""
+
+    journey_id: str
+    question: str
+    path: tuple[Turn, ...]
+    turns: tuple[Turn, ...]
+    """Every turn so far, in the order of time, for personas that remember their abandoned tries."""
+    seed: int
+
+    @property
+    def reply_to(self) -> Turn | None:
+        """The turn whose critique the next step must answer."""
+        last = self.turns[-1] if self.turns else None
+        return last if last and last.verdict.move in ("backtrack", "reflect") else None
+
+
+class Proposal(Record):
+    """A step as the policy wrote it."""
+
+    step: str
+    finish: FinishReason = "stop"
+    confidence: float | None = None
+    cost: Cost = Cost()
+
+
+class CriticView(Record):
+    """What the critic sees when it is asked for a verdict."""
+
+    journey_id: str
+    question: str
+    path: tuple[Turn, ...]
+    turns: tuple[Turn, ...]
+    step: str
+    evidence: tuple[Evidence, ...]
+    answer: str | None
+    """The final answer that this step states, if it states one."""
+    seed: int
+
+
+class Judgement(Record):
+    """A verdict as the critic gave it, and how well its words could be read."""
+
+    verdict: Verdict
+    parse: Literal["ok", "repaired", "failed"] = "ok"
+    cost: Cost = Cost()
+
+
+class ProposeMessage(StructuredMessage[PolicyView]):
+    """Asks the policy for a step."""
+
+
+class StepMessage(StructuredMessage[Proposal]):
+    """The policy's answer."""
+
+    def to_text(self) -> str:
+        return self.content.step
+
+
+class JudgeMessage(StructuredMessage[CriticView]):
+    """Asks the critic for a verdict."""
+
+
+class VerdictMessage(StructuredMessage[Judgement]):
+    """The critic's answer."""
+
+    def to_text(self) -> str:
+        verdict = self.content.verdict
+        return f"{verdict.move}: {verdict.critique}" if verdict.critique else verdict.move.value
+
+
+class Policy(Protocol):
+    """The role that writes steps."""
+
+    async def propose(self, view: PolicyView) -> Proposal:
+        """The next step. Raises EngineError when the model cannot be reached."""
+        ...
+
+
+class Critic(Protocol):
+    """The role that judges them."""
+
+    async def judge(self, view: CriticView) -> Judgement:
+        """A verdict on `view.step`. Raises EngineError when the model cannot be reached."""
+        ...

@@ -1,0 +1,32 @@
+"""Each turn of a path rendered once. When the head moves back, the rendering is cut by a slice."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from journeys.record import Turn
+
+T = TypeVar("T")
+
+
+class Transcript(Generic[T]):
+    """The rendered pieces of a path, kept in step with it.
+
+    A memo and no state: a turn's id fixes all its ancestors, so comparing the last ids is enough to find what still
+    holds, and a transcript that starts empty (after a resume) ends up the same.
+    """
+
+    def __init__(self, render: Callable[[Turn], T]) -> None:
+        self._render = render
+        self._ids: list[int] = []
+        self._pieces: list[T] = []
+
+    def of(self, path: Sequence[Turn]) -> list[T]:
+        """The pieces of `path`, in order. The list is a copy."""
+        ids, pieces = self._ids, self._pieces
+        while ids and (len(ids) > len(path) or ids[-1] != path[len(ids) - 1].id):
+            ids.pop()
+            pieces.pop()
+        for turn in path[len(ids) :]:
+            ids.append(turn.id)
+            pieces.append(self._render(turn))
+        return pieces[:]

@@ -1,0 +1,29 @@
+"""From a critic's words to a verdict: the structured output it is asked for, and what is made of broken ones."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from journeys.record import Move, Verdict
+
+
+class VerdictForm(BaseModel):
+    """The JSON object a critic fills in. Every field is required and bounded: small models leave out what has a
+    default, and babble to the token limit inside what has no bound (autogen.md, section 3)."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    critique: str = Field(max_length=400)
+    """One or two sentences on what is wrong with the step, or an empty string."""
+    quote: str = Field(max_length=200)
+    """The faulty words, copied from the step, or an empty string."""
+    move: Literal["continue", "backtrack", "reflect", "terminate"]
+    keep: int = Field(ge=0, le=999)
+    """When backtracking: how many steps to keep, counted from the first. Otherwise 0."""
+
+    def verdict(self) -> Verdict:
+        return Verdict(move=Move(self.move), critique=self.critique.strip(), quote=self.quote.strip(), keep=self.keep)
+
+
+NEUTRAL = Verdict(move=Move.CONTINUE)
+"""What a verdict that cannot be read counts as."""

@@ -1,0 +1,23 @@
+"""How a journey grows: one file for each way, one small interface (`protocols.base.GrowsJourneys`)."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from protocols.dialogue import Dialogue
+from protocols.self_critique import SelfCritique
+from protocols.solo import Solo
+
+
+def _name_is_enough(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+AnyProtocol = Annotated[
+    Dialogue | SelfCritique | Solo,
+    Field(discriminator="kind"),
+]
+"""Every protocol a recipe can name."""
+
+ProtocolSetting = Annotated[AnyProtocol, BeforeValidator(_name_is_enough)]
+"""`protocol: solo` and `protocol: {kind: solo}` mean the same."""

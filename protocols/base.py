@@ -1,0 +1,59 @@
+"""The one interface of all protocols, and the cast that grows a journey."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from agents.persona import Trust
+from agents.roles import Critic, Policy
+from journeys.draft import Budgets, Draft
+from journeys.record import Evidence, Journey, Problem, Turn, Verification
+
+Role = Literal["policy", "critic", "self_critic"]
+
+
+class Referee(Protocol):
+    """What the checking side offers a protocol; `problems.referee.Referee` is the real one."""
+
+    def answer_in(self, step: str) -> str | None: ...
+
+    def check(
+        self, *, question: str, path: Sequence[Turn], step: str, abandoned: Sequence[Turn]
+    ) -> tuple[Evidence, ...]: ...
+
+    async def verify(self, problem: Problem, answer: str) -> Verification: ...
+
+    def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who takes part in growing one journey, and within which bounds."""
+
+    policy: Policy
+    referee: Referee
+    budgets: Budgets
+    critic: Critic | None = None
+    trust: Trust = "both"
+
+
+class GrowsJourneys(Protocol):
+    """A way to grow a journey. Implementations are frozen settings, so every number they use is a config key.
+
+    Adding one is a file in protocols/ and a line in protocols/__init__.py.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Its name in recipes and records."""
+        ...
+
+    roles: ClassVar[tuple[Role, ...]]
+    """The speakers it needs in its cast."""
+
+    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey]:
+        """Grow `draft` to its end: each turn as it is added, last the finished journey.
+
+        A draft that already has turns is continued. Engine errors are raised; what has been yielded stays true.
+        """
+        ...
