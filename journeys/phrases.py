@@ -1,0 +1,126 @@
+"""The words the template narrator has: tables of openers, doubts and bridges, one person thinking aloud."""
+
+FIRST = ("First, ", "To start, ", "Start simple: ", "Okay, ", "")
+"""Before the first step."""
+
+ONWARD = ("Then ", "Next, ", "Now ", "So ", "After that, ", "From there, ", "And then ")
+"""Before a later step; used for fewer than half of them."""
+
+LAST = ("Finally, ", "Last of all, ", "That leaves one thing: ")
+"""Before the last step, where the thought is long enough for that to be worth saying."""
+
+BY_OPERATOR: dict[str, tuple[str, ...]] = {
+    "+": ("Adding: ", "Adding those: ", "Adding up: "),
+    "-": ("Subtracting: ", "Taking away: "),
+    "*": ("Multiplying: ", "Multiplying out: "),
+    "/": ("Dividing: ", "Splitting that up: "),
+}
+"""Before a step that is nothing but one operation."""
+
+DOUBT = ("Wait, ", "Hmm, ", "Hold on, ", "No, ", "Hang on, ", "Wait, no: ", "Hmm, wait, ", "Oh, ")
+"""Opens a doubt that is stated."""
+
+ASK = ("Wait, ", "Hmm, ", "Hold on. ", "Hang on. ", "Let me ask myself: ")
+"""Opens a doubt that is asked."""
+
+PAUSE = (
+    "Let me stop for a moment. ",
+    "Before I go on: ",
+    "Let me pause here. ",
+    "Hmm, ",
+    "One moment. ",
+    "Let me think about that. ",
+)
+"""Opens a reflection."""
+
+FALSE_EQUATION = ("{left} isn't {right}", "{left} doesn't make {right}", "{left} can't be {right}")
+FALSE_CHAIN = ("{quote} doesn't hold", "{quote} can't be right", "{quote} isn't true")
+DOUBTFUL_QUOTE = ('"{quote}" doesn\'t hold up', 'I don\'t trust "{quote}"', 'the part where I said "{quote}" is off')
+AGAIN = (
+    "that's the same thing I had before, and it didn't work then",
+    "I've just written what I already threw out",
+    "I'm going round in a circle, that's the very step I gave up on before",
+)
+CONTRADICTION = (
+    "that doesn't fit with what I already have",
+    "that contradicts something I found earlier",
+    "that can't be, it clashes with what I had before",
+)
+EMPTY = ("I haven't actually worked anything out there", "that doesn't say anything yet")
+REFUSED = (
+    "that answer doesn't hold up",
+    "I don't believe that answer",
+    "that can't be the answer",
+)
+VAGUE = (
+    "something is off there",
+    "that doesn't look right",
+    "I don't think that's right",
+    "that can't be right",
+    "that went wrong somewhere",
+)
+"""Reasons where nothing better is known."""
+
+REDO = ("Let me redo that.", "I'll do that part again.", "Once more, carefully.", "Let me try that step again.")
+"""Goes on after one step was dropped."""
+
+OVER = (
+    "Let me start over.",
+    "I'll begin again from the problem itself.",
+    "Back to the beginning, then.",
+    "Let me set all of that aside and start fresh.",
+)
+"""Goes on where nothing was kept."""
+
+BACK_TO = (
+    "I'll go back to {kept} and continue from there.",
+    "So back to {kept}.",
+    "What still stands is {kept}, so I'll pick it up from there.",
+    "That undoes everything after {kept}, so that's where I'll start again.",
+)
+"""Goes on from a named step where several were dropped."""
+
+BACK = (
+    "I'll drop the last {count} steps and go back to what I trust.",
+    "The last {count} steps rest on that, so they go too.",
+)
+"""The same where the kept step cannot be named in a few words."""
+
+CHECK = (
+    "Is that really right? Let me check it.",
+    "Am I sure about that? Let me look at it again.",
+    "Let me double-check that before building on it.",
+    "I want to be sure of that before I go on.",
+)
+"""A reflection without a reason of its own."""
+
+CHECK_EQUATION = (
+    "Is {quote} really right?",
+    "Am I sure that {quote}?",
+    "Let me double-check {quote} before building on it.",
+)
+
+RECAP = (
+    "Going over it once more: {chain}.",
+    "Putting it together: {chain}.",
+    "So, from the top: {chain}.",
+)
+"""Closes a repaired path by saying what now stands."""
+
+ANSWER = (
+    "So the answer is {answer}.",
+    "The answer is {answer}.",
+    "So my answer is {answer}.",
+    "That makes the answer {answer}.",
+)
+TENTATIVE = ("That would make the answer {answer}.",)
+"""An answer that the journey did not end with."""
+
+OPENING_EXPRESSION = ("I need to work out {what}.", "So I have {what} to work out.", "Let me work out {what}.")
+OPENING_QUESTION = ("So, {what}", "Okay, {what}", "The question: {what}")
+OPENING_TASK = ("I need to {what}.", "Okay, I have to {what}.", "So I'm asked to {what}.")
+OPENING_PLAIN = (
+    "Let me go through this one piece at a time.",
+    "Okay, let me think this through.",
+    "Let me see what I have here.",
+)
