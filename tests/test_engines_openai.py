@@ -1,0 +1,451 @@
+# ruff: noqa: F401, F811  (a fixture is imported, and taken as an argument)
+"""The OpenAI engine against a real server that misbehaves, and its wire format."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+from typing import Any
+
+import pytest
+from autogen_core import CancellationToken
+from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
+from fault_server import SERVED, FaultServer, completion, fault_server
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from engines import retry
+from engines.contract import EngineSettings
+from engines.errors import (
+    EngineBusy,
+    EngineDead,
+    EngineError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    MalformedReply,
+    PromptTooLong,
+)
+from engines.openai_engine import OpenAIEngine, base_url
+from engines.openai_wire import read_fault, read_reply, request_body, split_thought
+from settings import UserError
+
+KEY = "key-that-must-never-be-seen-0123456789"
+PROMPT: list[LLMMessage] = [
+    SystemMessage(content="Think."),
+    UserMessage(content="2+3?", source="user"),
+]
+Open = Callable[..., OpenAIEngine]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry.BACKOFF, "multiplier", 0.005)
+
+
+@pytest.fixture
+async def open_engine(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    monkeypatch.setenv("RETRACE_TEST_KEY", KEY)
+    opened: list[OpenAIEngine] = []
+
+    def make(**changes: Any) -> OpenAIEngine:
+        values = {"engine": "openai", "model": fault_server.url, "api_key_env": "RETRACE_TEST_KEY", "max_retries": 3}
+        opened.append(OpenAIEngine(EngineSettings.model_validate(values | changes)))
+        return opened[-1]
+
+    yield make
+    for engine in opened:
+        await engine.close()
+
+
+RETRIED = [
+    ("429", EngineBusy),
+    ("429-after", EngineBusy),
+    ("500", EngineUnavailable),
+    ("503", EngineUnavailable),
+    ("html", EngineUnavailable),
+    ("close", EngineUnavailable),
+    ("close-mid-body", EngineUnavailable),
+    ("truncated", MalformedReply),
+    ("html-200", MalformedReply),
+    ("nested", MalformedReply),
+    ("no-choices", MalformedReply),
+    ("huge", MalformedReply),
+    ("whitespace-body", MalformedReply),
+    ("hang", EngineTimeout),
+    ("drip", EngineTimeout),
+]
+REFUSED = [
+    ("401", EngineRefused),
+    ("404", EngineRefused),
+    ("429-quota", EngineRefused),
+    ("redirect", EngineRefused),
+    ("refuse-top_k", EngineRefused),
+    ("too-long", PromptTooLong),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "kind"), RETRIED)
+async def test_a_fault_that_heals_is_counted_and_the_call_succeeds(
+    behaviour: str, kind: type[EngineError], fault_server: FaultServer, open_engine: Open
+) -> None:
+    engine = open_engine(request_timeout=0.4)
+    fault_server.plan(behaviour, behaviour, "ok")
+    reply = await engine.create(PROMPT, extra_create_args={"max_tokens": 16})
+    assert reply.content == "2 + 3 = 5"
+    assert engine.faults == {kind.__name__: 2}
+    assert len(fault_server.requests) == 3
+
+
+@pytest.mark.parametrize(("behaviour", "kind"), RETRIED)
+async def test_a_fault_that_stays_ends_in_its_own_class_after_the_last_retry(
+    behaviour: str, kind: type[EngineError], fault_server: FaultServer, open_engine: Open
+) -> None:
+    engine = open_engine(request_timeout=0.3, max_retries=1)
+    fault_server.default = behaviour
+    with pytest.raises(kind) as caught:
+        await engine.create(PROMPT, extra_create_args={"max_tokens": 16})
+    assert type(caught.value) is kind
+    assert engine.faults == {kind.__name__: 2}
+    assert len(fault_server.requests) == 2
+    assert KEY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("behaviour", "kind"), REFUSED)
+async def test_a_refused_request_is_not_sent_again(
+    behaviour: str, kind: type[EngineError], fault_server: FaultServer, open_engine: Open
+) -> None:
+    engine = open_engine()
+    fault_server.default = behaviour
+    with pytest.raises(kind) as caught:
+        await engine.create(PROMPT, extra_create_args={"top_k": 20})
+    assert type(caught.value) is kind
+    assert engine.faults == {kind.__name__: 1}
+    assert len(fault_server.requests) == 1
+    assert KEY not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_a_refusal_names_the_key_that_the_server_does_not_take(
+    fault_server: FaultServer, open_engine: Open
+) -> None:
+    fault_server.default = "refuse-top_k"
+    with pytest.raises(EngineRefused, match="does not take top_k"):
+        await open_engine().create(PROMPT, extra_create_args={"top_k": 20, "min_p": 0.1})
+
+
+async def test_retry_after_is_waited_for(fault_server: FaultServer, open_engine: Open) -> None:
+    fault_server.plan("429-after")
+    began = monotonic()
+    await open_engine().create(PROMPT)
+    assert monotonic() - began >= 0.3
+
+
+async def test_a_retry_after_beyond_the_deadline_fails_at_once(fault_server: FaultServer, open_engine: Open) -> None:
+    fault_server.default = "429-late"
+    began = monotonic()
+    with pytest.raises(EngineBusy):
+        await open_engine().create(PROMPT)
+    assert monotonic() - began < 2
+    assert len(fault_server.requests) == 1
+
+
+async def test_the_deadline_ends_a_call_in_the_middle_of_a_try(fault_server: FaultServer, open_engine: Open) -> None:
+    fault_server.plan("500")
+    fault_server.default = "hang"
+    engine = open_engine(deadline=0.5)
+    began = monotonic()
+    with pytest.raises(EngineTimeout, match=r"deadline of 0.5 s .*the engine stumbled"):
+        await engine.create(PROMPT)
+    assert 0.4 < monotonic() - began < 1.5
+    assert engine.faults == {"EngineUnavailable": 1, "EngineTimeout": 1}
+
+
+@pytest.mark.parametrize("way", ["token", "task"])
+async def test_cancelling_closes_the_request_at_once(way: str, fault_server: FaultServer, open_engine: Open) -> None:
+    fault_server.default = "hang"
+    token = CancellationToken()
+    call = asyncio.create_task(open_engine().create(PROMPT, cancellation_token=token))
+    await fault_server.until(lambda: fault_server.in_flight == 1)
+    began = monotonic()
+    token.cancel() if way == "token" else call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await fault_server.until(lambda: fault_server.given_up == 1)
+    assert monotonic() - began < 1
+
+
+async def test_a_token_cancelled_after_the_reply_does_no_harm(open_engine: Open) -> None:
+    token = CancellationToken()
+    engine = open_engine()
+    reply = await engine.create(PROMPT, cancellation_token=token)
+    token.cancel()
+    assert reply.finish_reason == "stop"
+    assert (await engine.create(PROMPT)).finish_reason == "stop"
+
+
+async def test_max_batch_requests_are_in_flight_and_waiting_is_not_a_timeout(
+    fault_server: FaultServer, open_engine: Open
+) -> None:
+    fault_server.delay = 0.1
+    engine = open_engine(max_batch=4, request_timeout=0.25)
+    replies = await asyncio.gather(*(engine.create(PROMPT) for _ in range(24)))
+    assert fault_server.most_in_flight == 4
+    assert not engine.faults
+    assert replies[-1].seconds > 0.25
+    assert engine.total_usage().completion_tokens == 24 * 5
+
+
+@pytest.mark.parametrize(("behaviour", "content", "finish"), [("empty", "", "stop"), ("length", "2 + 3 =", "length")])
+async def test_a_poor_answer_is_an_outcome_and_not_a_fault(
+    behaviour: str, content: str, finish: str, fault_server: FaultServer, open_engine: Open
+) -> None:
+    engine = open_engine()
+    fault_server.plan(behaviour)
+    reply = await engine.create(PROMPT)
+    assert (reply.content, reply.finish_reason) == (content, finish)
+    assert not engine.faults
+
+
+async def test_null_content_is_empty_text(fault_server: FaultServer, open_engine: Open) -> None:
+    fault_server.plan("null")
+    assert (await open_engine().create(PROMPT)).content == ""
+
+
+async def test_endless_whitespace_in_the_content_is_cut_and_becomes_length(
+    fault_server: FaultServer, open_engine: Open
+) -> None:
+    fault_server.plan("whitespace-content")
+    reply = await open_engine().create(PROMPT)
+    assert (reply.content, reply.finish_reason) == ('{"move": "continue"', "length")
+
+
+async def test_missing_usage_is_estimated_so_that_budgets_still_end(
+    fault_server: FaultServer, open_engine: Open
+) -> None:
+    fault_server.plan("no-usage")
+    assert (await open_engine().create(PROMPT)).usage.completion_tokens == 101
+
+
+async def test_the_first_listed_model_is_taken_and_its_window_read(
+    fault_server: FaultServer, open_engine: Open
+) -> None:
+    engine = open_engine()
+    await engine.create(PROMPT)
+    assert engine.model_name == SERVED
+    assert engine.window == 2048
+    assert fault_server.requests[0]["model"] == SERVED
+    assert fault_server.headers[0]["Authorization"] == f"Bearer {KEY}"
+
+
+async def test_an_unknown_served_name_is_the_users_error_and_lists_what_there_is(open_engine: Open) -> None:
+    with pytest.raises(UserError, match=f"no model 'other'; it serves {SERVED}"):
+        await open_engine(served_name="other").start()
+
+
+async def test_a_server_that_is_not_there_is_the_users_error(open_engine: Open) -> None:
+    with pytest.raises(UserError, match="no server answers") as caught:
+        await open_engine(model="http://127.0.0.1:9").start()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "wants a key; put it into"), ("wrong-key-12345", "refuses the key in")])
+async def test_a_server_that_wants_a_key_names_the_variable_and_never_the_key(
+    key: str, said: str, fault_server: FaultServer, open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.required_key = KEY
+    monkeypatch.setenv("RETRACE_TEST_KEY", key)
+    with pytest.raises(UserError, match=f"{said} the environment variable RETRACE_TEST_KEY") as caught:
+        await open_engine().start()
+    assert not key or key not in str(caught.value)
+
+
+async def test_a_call_starts_the_engine_and_a_closed_engine_stays_closed(open_engine: Open) -> None:
+    engine = open_engine()
+    assert (await engine.create(PROMPT)).content == "2 + 3 = 5"
+    await engine.close()
+    await engine.close()
+    with pytest.raises(EngineDead, match="closed"):
+        await engine.create(PROMPT)
+    await engine.start()
+    assert (await engine.create(PROMPT)).content == "2 + 3 = 5"
+
+
+async def test_the_error_leaves_no_key_in_the_log(
+    fault_server: FaultServer, open_engine: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    fault_server.default = "401"
+    with pytest.raises(EngineRefused):
+        await open_engine().create(PROMPT, extra_create_args={"request_id": "strict/j1/0/0"})
+    assert "request=strict/j1/0/0" in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "base"),
+    [
+        ("http://localhost:8000", "http://localhost:8000/v1"),
+        ("http://localhost:8000/", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1"),
+        ("https://router.example/api/v1", "https://router.example/api/v1"),
+        ("https://llm.example/v1beta/openai/", "https://llm.example/v1beta/openai"),
+        ("https://host/llm", "https://host/llm/v1"),
+    ],
+)
+def test_a_url_means_the_same_with_and_without_its_tail(model: str, base: str) -> None:
+    assert str(base_url(model)) == base
+
+
+@pytest.mark.parametrize(
+    "model", ["ftp://host", "http://", "gpt-4", "http://user:secret@host/v1", "https://h/?key=secret"]
+)
+def test_a_url_that_is_none_or_holds_a_secret_is_refused_without_repeating_it(model: str) -> None:
+    with pytest.raises(UserError) as caught:
+        base_url(model)
+    assert "secret" not in str(caught.value)
+
+
+class Judgement(BaseModel):
+    move: str
+    critique: str
+
+
+def test_the_body_holds_only_what_was_asked_for() -> None:
+    body = json.loads(request_body("m", PROMPT, {"temperature": 0.5, "top_k": 0, "min_p": 0.0, "stop": [], "seed": 0}))
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Think."}, {"role": "user", "content": "2+3?"}],
+        "temperature": 0.5,
+        "seed": 0,
+    }
+
+
+def test_vllms_own_keys_are_sent_when_set() -> None:
+    args: Any = {"top_k": 5, "min_p": 0.1, "continue_final_message": True, "logprobs": True, "request_id": "p/1/0/0"}
+    body = json.loads(request_body("m", [*PROMPT, AssistantMessage(content="So", source="policy")], args))
+    assert body["messages"][-1] == {"role": "assistant", "content": "So"}
+    del body["model"], body["messages"]
+    assert body == {
+        "top_k": 5,
+        "min_p": 0.1,
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+        "logprobs": True,
+        "top_logprobs": 5,
+    }
+
+
+def test_a_type_becomes_a_json_schema_response_format() -> None:
+    body = json.loads(request_body("m", PROMPT, {}, Judgement))
+    assert body["response_format"]["type"] == "json_schema"
+    assert body["response_format"]["json_schema"]["name"] == "Judgement"
+    assert set(body["response_format"]["json_schema"]["schema"]["properties"]) == {"move", "critique"}
+    assert json.loads(request_body("m", PROMPT, {}, True))["response_format"] == {"type": "json_object"}
+
+
+def test_unknown_request_keys_are_the_callers_mistake() -> None:
+    with pytest.raises(ValueError, match="frequency_penalty"):
+        request_body("m", PROMPT, {"frequency_penalty": 1.0})  # type: ignore[typeddict-unknown-key]
+
+
+@given(st.text())
+def test_any_text_survives_the_body_except_lone_surrogates(text: str) -> None:
+    sent = json.loads(request_body("m", [UserMessage(content=text, source="user")], {}))
+    assert sent["messages"][0]["content"] == text
+
+
+def test_a_lone_surrogate_does_not_break_the_request() -> None:
+    sent = json.loads(request_body("m", [UserMessage(content="a\ud800b", source="user")], {}))
+    assert sent["messages"][0]["content"] == "a?b"
+
+
+def read(**changes: Any) -> Any:
+    return read_reply(json.dumps(completion(**changes)).encode(), seconds=0.1)
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_is_read_under_both_names(field: str) -> None:
+    reply = read(content="5", message={field: "2 and 3 make 5"})
+    assert (reply.content, reply.thought) == ("5", "2 and 3 make 5")
+
+
+@pytest.mark.parametrize(
+    ("content", "thought", "answer"),
+    [
+        ("<think>a < b</think>\n\nthink kinder", "a < b", "think kinder"),
+        ("\n<think>\na\n</think>b", "a", "b"),
+        ("template opened it</think>b", "template opened it", "b"),
+        ("<think>never closed", "never closed", ""),
+        ("<think></think>b", "", "b"),
+        ("The problem says <think> twice", None, "The problem says <think> twice"),
+        ("A pair <think>x</think> in the text", None, "A pair <think>x</think> in the text"),
+        ("<think>a</think>b </think> c", "a", "b </think> c"),
+        ("", None, ""),
+    ],
+)
+def test_inline_thinking_is_split_off_and_other_tags_are_text(content: str, thought: str | None, answer: str) -> None:
+    assert split_thought(content) == (thought, answer)
+
+
+def test_a_continued_message_keeps_its_tags() -> None:
+    raw = json.dumps(completion("so 5.</think>\nAnswer: 5")).encode()
+    assert read_reply(raw, seconds=0, continues=True).content == "so 5.</think>\nAnswer: 5"
+
+
+@pytest.mark.parametrize(
+    ("given_reason", "finish"),
+    [("stop", "stop"), ("length", "length"), ("tool_calls", "function_calls"), ("abort", "unknown"), (None, "unknown")],
+)
+def test_finish_reasons_are_mapped_to_the_closed_set(given_reason: str | None, finish: str) -> None:
+    assert read(choice={"finish_reason": given_reason}).finish_reason == finish
+
+
+def test_cached_tokens_and_logprobs_are_read() -> None:
+    tokens = [{"token": "5", "logprob": -0.1, "bytes": [53], "top_logprobs": [{"token": "5", "logprob": -0.1}]}]
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}}
+    reply = read(choice={"logprobs": {"content": tokens}}, usage=usage)
+    assert (reply.usage.prompt_tokens, reply.cached_tokens) == (9, 8)
+    assert reply.logprobs[0].token == "5"
+    assert reply.logprobs[0].top_logprobs[0].logprob == -0.1
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(["choices", "message", "content", "usage", "logprobs", "finish_reason", "reasoning"])
+                | st.text(),
+                x,
+            )
+        ),
+    )
+)
+def test_any_json_is_a_reply_or_malformed_and_nothing_else(value: Any) -> None:
+    for body in (value, {"choices": [value]}, {"choices": [{"message": value}]}, completion(usage=value)):
+        with contextlib.suppress(MalformedReply):
+            read_reply(json.dumps(body).encode(), seconds=0.0)
+
+
+@given(st.integers(400, 599), st.binary(max_size=200), st.none() | st.text(max_size=30))
+def test_any_error_page_becomes_an_engine_error_of_one_line(status: int, raw: bytes, retry_after: str | None) -> None:
+    error = read_fault(status, raw, retry_after=retry_after)
+    assert isinstance(error, EngineError)
+    assert len(str(error).splitlines()) == 1
+
+
+def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
+    for value, low, high in [("7", 7, 7), ("-3", 0, 0), ("Fri, 01 Jan 2100 00:00:00 GMT", 1e6, 1e11)]:
+        error = read_fault(429, b"", retry_after=value)
+        assert isinstance(error, EngineBusy)
+        assert error.retry_after is not None
+        assert low <= error.retry_after <= high
+    for value in ("soon", "nan", "inf"):
+        error = read_fault(429, b"", retry_after=value)
+        assert isinstance(error, EngineBusy)
+        assert error.retry_after is None
