@@ -17,7 +17,7 @@ from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
 from agents.slots import fill
 from agents.transcript import Transcript
-from agents.verdicts import NEUTRAL, VerdictForm
+from agents.verdicts import NEUTRAL, VerdictForm, complaint
 from journeys.record import Cost, Move, Verdict, seed_for
 
 
@@ -75,13 +75,13 @@ class ModelCritic(CriticAgent):
                 self._client, messages, args, schema=VerdictForm, cancellation_token=cancellation_token
             )
             cost = _sum(cost, spent)
-            form, complaint = parse_json(str(reply.content), VerdictForm)
+            form = parse_json(str(reply.content), VerdictForm)
             if form is not None:
                 return Judgement(verdict=form.verdict(), parse="repaired" if attempt else "ok", cost=cost)
             messages = [
                 *messages,
                 AssistantMessage(content=str(reply.content)[:2000] or "...", source="critic"),
-                UserMessage(content=fill(self.persona.repair, error=complaint), source="user"),
+                UserMessage(content=fill(self.persona.repair, error=complaint(str(reply.content))), source="user"),
             ]
         return Judgement(verdict=NEUTRAL, parse="failed", cost=cost)
 

@@ -74,7 +74,7 @@ class PolicyAgent(BaseChatAgent):
         )
         written = str(reply.content).strip()
         return Proposal(
-            step=f"{opening}{written}".strip() if written else "",
+            step=f"{opening} {written}".strip() if written else "",
             finish=reply.finish_reason,
             confidence=confidence(reply.logprobs),
             cost=cost,
@@ -109,7 +109,8 @@ class PolicyPrompt:
         """The first-person words with which a step that answers a critique begins (mode monologue)."""
         if (reply_to := view.reply_to) is None:
             return ""
-        return _critique(self.persona, reply_to, seed=view.seed)
+        # No space at the end: the model's own next token begins with one.
+        return _critique(self.persona, reply_to, seed=view.seed).rstrip()
 
     def _exchange(self, turn: Turn) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
@@ -136,10 +137,13 @@ class PolicyPrompt:
 
 def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
     verdict = reply_to.verdict
-    texts = persona.backtrack if verdict.move is Move.BACKTRACK else persona.reflect
-    return fill(
-        _choose(texts, seed), critique=verdict.critique, quote=verdict.quote or reply_to.step, step=reply_to.step
-    )
+    values = {"critique": verdict.critique, "quote": verdict.quote or reply_to.step, "step": reply_to.step}
+    if verdict.move is Move.REFLECT:
+        return fill(_choose(persona.reflect, seed), **values)
+    left, equals, _ = verdict.quote.rpartition("=")
+    if equals and persona.recompute:
+        return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
+    return fill(_choose(persona.backtrack, seed), **values)
 
 
 def _choose(texts: Variants, seed: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from journeys.record import Move, Verdict
 
@@ -23,6 +23,17 @@ class VerdictForm(BaseModel):
 
     def verdict(self) -> Verdict:
         return Verdict(move=Move(self.move), critique=self.critique.strip(), quote=self.quote.strip(), keep=self.keep)
+
+
+def complaint(text: str) -> str:
+    """Why `text` is no verdict, in words for the model that wrote it."""
+    try:
+        VerdictForm.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else "it is not one JSON object"
+    return "it is not one JSON object"
 
 
 NEUTRAL = Verdict(move=Move.CONTINUE)
