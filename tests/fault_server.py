@@ -60,6 +60,7 @@ class FaultServer:
     async def start(self, port: int = 0) -> None:
         app = web.Application(client_max_size=1 << 28)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_get("/health", self._health)
         app.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -77,6 +78,9 @@ class FaultServer:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
+
+    async def _health(self, _: web.Request) -> web.StreamResponse:
+        return web.Response()
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         if self.required_key and request.headers.get("Authorization") != f"Bearer {self.required_key}":
@@ -181,8 +185,8 @@ async def fault_server() -> AsyncIterator[FaultServer]:
     await server.stop()
 
 
-async def _serve(port: int, plan: list[str], default: str, delay: float) -> None:
-    server = FaultServer(delay=delay)
+async def _serve(port: int, plan: list[str], default: str, delay: float, model: str) -> None:
+    server = FaultServer(delay=delay, models=(model,))
     server.default = default
     server.plan(*plan)
     await server.start(port)
@@ -196,5 +200,7 @@ if __name__ == "__main__":
     parser.add_argument("--plan", default="", help="behaviours of the first requests, with commas between")
     parser.add_argument("--default", default="ok", help="behaviour of all later requests")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--model", default=SERVED, help="the name it serves")
     options = parser.parse_args()
-    asyncio.run(_serve(options.port, list(filter(None, options.plan.split(","))), options.default, options.delay))
+    plan = list(filter(None, options.plan.split(",")))
+    asyncio.run(_serve(options.port, plan, options.default, options.delay, options.model))
