@@ -1,0 +1,194 @@
+"""From a store to training data: four sets of rows, each as JSONL and Parquet, and a card that says what they are.
+
+    journey_sft    the whole thought, wrong turns and repairs included        prompt, completion
+    shortcut_sft   the same prompts, the path alone                           prompt, completion
+    preferences    outcome pairs and step pairs                               prompt, chosen, rejected
+    step_labels    what is known about single steps                           prompt, completions, labels
+
+Column names and types are those of TRL's datasets. Rows come in the order of the problems, so the same store always
+gives the same files; one problem's journeys are in memory at a time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from journeys.card import Provenance, write_card
+from journeys.formats import ExportSettings, breaks_tags, completion, prompt, spans_json, written_out
+from journeys.preferences import outcome_pairs, step_pairs
+from journeys.record import Journey, Move, Record
+from journeys.row_files import row_files
+from journeys.step_labels import step_labels
+from journeys.stitch import Thought, stitch
+from journeys.store import Store
+
+__all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
+
+SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
+Refusal = Literal["unsolved", "lucky", "hinted", "contaminated", "tags_in_text", "gate"]
+
+
+class ExportCounts(Record):
+    """What became of the journeys, and the rows written."""
+
+    accepted: int
+    accepted_with_backtrack: int
+    accepted_with_error_removed: int
+    """Accepted journeys in which a step that a checker had found false left the path."""
+    refused: dict[str, int]
+    """Journeys that are not in journey_sft, by reason."""
+    gate_failures: dict[str, int]
+    """Solved journeys kept out by the fidelity gate, by the rule they broke."""
+    fell_back: int
+    """Accepted journeys whose model-written thought failed the gate; the template's stands in its place."""
+    contaminated: int
+    """Journeys of problems that overlap with an evaluation file."""
+    rows: dict[str, int]
+
+
+def accepted(journey: Journey, settings: ExportSettings, *, dirty: Mapping[str, str] = {}) -> Refusal | None:
+    """Why a journey may not be learnt from, before its thought is looked at; None when it may."""
+    if journey.problem.id in dirty:
+        return "contaminated"
+    if not journey.solved:
+        return "unsolved"
+    if journey.lucky:
+        return "lucky"
+    if journey.hinted and not settings.allow_hinted:
+        return "hinted"
+    return None
+
+
+def export(
+    store: Store,
+    folder: Path,
+    settings: ExportSettings,
+    *,
+    run: Provenance,
+    dirty: Mapping[str, str] = {},
+    stitch: Callable[..., Thought] = stitch,
+) -> ExportCounts:
+    """Write the four sets and their card into `folder`, replacing earlier ones.
+
+    Thoughts come from the store; a journey without one is told by `stitch`. `dirty` names the problems to leave out
+    (see decontaminate.py). Every file is complete or absent.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    exporter = _Exporter(store, settings, dirty, stitch)
+    with row_files(folder, SETS, settings.format) as files:
+        for _, attempts in groupby(store.journeys(), key=lambda journey: journey.problem.id):
+            for name, row in exporter.rows(attempts):
+                files[name].add(row)
+        rows = {name: files[name].rows for name in SETS}
+        counts = exporter.counts(rows)
+        write_card(files["journey_sft"].folder / "README.md", settings=settings, counts=counts, run=run, dirty=dirty)
+    return counts
+
+
+class _Exporter:
+    """One pass over the store: what each problem's attempts give, and what was counted on the way."""
+
+    def __init__(
+        self, store: Store, settings: ExportSettings, dirty: Mapping[str, str], stitch: Callable[..., Thought]
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.dirty = dirty
+        self.stitch = stitch
+        self.refused: Counter[str] = Counter()
+        self.gate_failures: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+
+    def rows(self, attempts: Iterator[Journey]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of one problem, each with the name of its set."""
+        right: list[tuple[Journey, Thought]] = []
+        wrong: list[tuple[Journey, Thought]] = []
+        for journey in attempts:
+            refusal = accepted(journey, self.settings, dirty=self.dirty)
+            thoughts = None if refusal else self._thoughts(journey)
+            if thoughts is not None:
+                right.append((journey, thoughts[0]))
+                self._count(journey, thoughts[0])
+                yield "journey_sft", sft_row(journey, thoughts[0], self.settings)
+                yield "shortcut_sft", sft_row(journey, thoughts[1], self.settings)
+                for pair in step_pairs(journey, self.settings, self._shortcut):
+                    yield "preferences", pair
+            elif refusal:
+                self.refused[refusal] += 1
+            if refusal == "unsolved" and journey.turns and journey.outcome != "engine_error":
+                thought = self._told(journey, shortcut=False)
+                if _sound(thought) and not breaks_tags(thought.text, self.settings):
+                    wrong.append((journey, thought))
+            if refusal != "contaminated":
+                for row in step_labels(journey, accepted=refusal is None):
+                    yield "step_labels", row
+        for pair in outcome_pairs(right, wrong, self.settings):
+            yield "preferences", pair
+
+    def counts(self, rows: dict[str, int]) -> ExportCounts:
+        return ExportCounts(
+            accepted=self.seen["accepted"],
+            accepted_with_backtrack=self.seen["with_backtrack"],
+            accepted_with_error_removed=self.seen["with_error_removed"],
+            refused=dict(sorted(self.refused.items())),
+            gate_failures=dict(sorted(self.gate_failures.items())),
+            fell_back=self.seen["fell_back"],
+            contaminated=self.refused["contaminated"],
+            rows=rows,
+        )
+
+    def _thoughts(self, journey: Journey) -> tuple[Thought, Thought] | None:
+        """The thought and its shortcut, if both may be learnt from."""
+        thought, shortcut = self._told(journey, shortcut=False), self._told(journey, shortcut=True)
+        if not (_sound(thought) and _sound(shortcut)):
+            codes = {failure.partition(":")[0] for failure in (*thought.gate.failures, *shortcut.gate.failures)}
+            self.gate_failures.update(codes)
+            self.refused["gate"] += 1
+            return None
+        if any(breaks_tags(text, self.settings) for text in (thought.text, shortcut.text, thought.answer or "")):
+            self.refused["tags_in_text"] += 1
+            return None
+        return thought, shortcut
+
+    def _told(self, journey: Journey, *, shortcut: bool) -> Thought:
+        stored = self.store.thought(journey.id, shortcut=shortcut)
+        return stored or self.stitch(journey, shortcut=shortcut)
+
+    def _shortcut(self, journey: Journey) -> Thought:
+        return self.stitch(journey, shortcut=True)
+
+    def _count(self, journey: Journey, thought: Thought) -> None:
+        standing = {turn.id for turn in journey.path}
+        removed = [turn for turn in journey.turns if turn.id not in standing]
+        self.seen["accepted"] += 1
+        self.seen["with_backtrack"] += journey.count(Move.BACKTRACK) > 0
+        self.seen["with_error_removed"] += any(found.fatal for turn in removed for found in turn.evidence)
+        self.seen["fell_back"] += thought.fell_back
+
+
+def sft_row(journey: Journey, thought: Thought, settings: ExportSettings) -> dict[str, Any]:
+    """A prompt and what to write for it, with where it comes from."""
+    return {
+        "prompt": prompt(journey.problem, settings),
+        "completion": completion(written_out(thought, settings), settings),
+        "journey_id": journey.id,
+        "problem_id": journey.problem.id,
+        "family": journey.problem.family,
+        "answer": thought.answer,
+        "num_turns": len(journey.turns),
+        "num_backtracks": journey.count(Move.BACKTRACK),
+        "num_reflects": journey.count(Move.REFLECT),
+        "thought_chars": len(thought.text),
+        "narrator": thought.narrator,
+        "hinted": journey.hinted,
+        "spans": spans_json(thought, settings),
+    }
+
+
+def _sound(thought: Thought) -> bool:
+    """Whether the text that stands passed the gate; after a fall back the gate's word is on the rejected text."""
+    return thought.gate.passed or thought.fell_back

@@ -1,0 +1,115 @@
+"""Preference pairs: one attempt against another, and one step against the step that replaced it.
+
+Both repair what makes DPO collapse on long thoughts (methods 6): the shortest right thought is the chosen one, and what
+both sides share stands in the prompt, where no loss falls on it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from journeys.formats import ExportSettings, completion, prompt, written_out
+from journeys.record import Journey, Move, Turn, Verdict, removals
+from journeys.stitch import Thought
+
+Stitch = Callable[[Journey], Thought]
+"""Tells a journey by its path alone."""
+
+PROOFS = frozenset({"false_equation", "contradiction"})
+"""Evidence that a step is wrong in itself; other fatal kinds (an empty, a repeated step) only say it may not stand."""
+
+
+def outcome_pairs(
+    right: Sequence[tuple[Journey, Thought]], wrong: Sequence[tuple[Journey, Thought]], settings: ExportSettings
+) -> Iterator[dict[str, Any]]:
+    """The shortest right thought of a problem against each distinct failed one, up to `max_pairs_per_problem`."""
+    if not right:
+        return
+    best, best_thought = min(right, key=lambda pair: len(pair[1].text))
+    failed = {written_out(thought, settings): journey for journey, thought in wrong}
+    for text, journey in list(failed.items())[: settings.max_pairs_per_problem]:
+        yield {
+            "prompt": prompt(best.problem, settings),
+            "chosen": completion(written_out(best_thought, settings), settings),
+            "rejected": completion(text, settings),
+            "kind": "outcome",
+            "why": journey.stop_reason,
+            "problem_id": best.problem.id,
+            "family": best.problem.family,
+            "chosen_journey": best.id,
+            "rejected_journey": journey.id,
+            "chosen_turn": None,
+            "rejected_turn": None,
+        }
+
+
+def step_pairs(journey: Journey, settings: ExportSettings, stitch: Stitch) -> Iterator[dict[str, Any]]:
+    """The step that stands on an accepted path against each one that was proven wrong in its place.
+
+    Both sides are told by the narrator as the path before plus that one step; everything up to the first word in which
+    they differ belongs to the prompt.
+    """
+    path = journey.path
+    seen: set[str] = set()
+    for _, branch in removals(journey.turns):
+        place = next((n for n, turn in enumerate(path) if turn.parent == branch[0].parent), None)
+        why = _proof(branch)
+        if place is None or why is None:
+            continue
+        told = [stitch(_only(journey, (*path[:place], turn))).text for turn in (path[place], branch[0])]
+        parted = _part(*told)
+        if parted is None or told[1] in seen:
+            continue
+        seen.add(told[1])
+        begun, chosen, rejected = parted
+        yield {
+            "prompt": prompt(journey.problem, settings, begun=settings.around.open + begun),
+            "chosen": completion(chosen, settings),
+            "rejected": completion(rejected, settings),
+            "kind": "step",
+            "why": why,
+            "problem_id": journey.problem.id,
+            "family": journey.problem.family,
+            "chosen_journey": journey.id,
+            "rejected_journey": journey.id,
+            "chosen_turn": path[place].id,
+            "rejected_turn": branch[0].id,
+        }
+
+
+def _proof(branch: Sequence[Turn]) -> str | None:
+    """Why a removed branch was wrong, if a program said so; a critic's word alone is not enough."""
+    for turn in branch:
+        for found in turn.evidence:
+            if found.kind in PROOFS:
+                return found.kind if turn is branch[0] else f"branch: {found.kind}"
+    if any("refused_answer" in turn.rulings for turn in branch):
+        return "branch: refused_answer"
+    return None
+
+
+def _only(journey: Journey, turns: Sequence[Turn]) -> Journey:
+    """The journey as if it had gone this way at once; `replies_to` stays, by it the narrator drops an owned mistake."""
+    onward = Verdict(move=Move.CONTINUE)
+    straight = tuple(turn.model_copy(update={"verdict": onward}) for turn in turns)
+    return journey.model_copy(update={"turns": straight})
+
+
+def _part(chosen: str, rejected: str) -> tuple[str, str, str] | None:
+    """The shared beginning, whole words only, and the two ends; None when neither says anything else.
+
+    The ends keep their leading space, because a tokenizer's words begin with one.
+    """
+    cut = next((place for place, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), None)
+    if cut is None:
+        return None
+    while cut and not (_at_word(chosen, cut) and _at_word(rejected, cut)):
+        cut -= 1
+    begun, better, worse = chosen[:cut], chosen[cut:], rejected[cut:]
+    if not better.strip() or not worse.strip():
+        return None
+    return begun, better, worse
+
+
+def _at_word(text: str, place: int) -> bool:
+    """Whether a word, with the space before it, begins at `place`."""
+    return place < len(text) and text[place].isspace() and not text[place - 1].isspace()
