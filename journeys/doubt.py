@@ -20,7 +20,8 @@ _JARGON = re.compile(
 )
 _PRAISE = re.compile(
     r"^(?:yes|good|great|correct|nice|well done|excellent|perfect|right)\b|\b(?:is|are|looks?|seems?) "
-    r"(?:all |quite |perfectly )?(?:correct|right|fine|good|valid|accurate|sound)\b|\bno (?:errors?|mistakes?|issues?)\b",
+    r"(?:all |quite |perfectly )?(?:correct|right|fine|good|valid|accurate|sound)\b"
+    r"|\bno (?:errors?|mistakes?|issues?)\b",
     re.IGNORECASE,
 )
 _VACUOUS = re.compile(
@@ -38,6 +39,9 @@ _ORDERS = {
     "fix": "fix", "correct": "correct", "find": "find", "simplify": "simplify", "explain": "spell out",
     "show": "spell out", "justify": "spell out", "write": "write", "compare": "compare", "include": "include",
 }  # fmt: skip
+_ORDERED_AFTER = re.compile(
+    r"; (check|recheck|verify|recompute|recalculate|redo|reconsider|try|use|count)\b", re.IGNORECASE
+)
 _SUBJECT = r"(?:the |this )?(?:policy|solver|student|model|assistant|author|agent|user|writer)"
 _IRREGULAR = {"is": "am", "was": "was", "has": "have", "does": "do", "isn't": "am not", "doesn't": "don't"}
 _IRREGULAR |= {"hasn't": "haven't"}
@@ -77,7 +81,7 @@ def in_first_person(critique: str, *, allowed: str = "") -> str:
     kept: list[str] = []
     for sentence in sentences(cleaned(critique)):
         said = _said(sentence)
-        if not said or _foreign(said, allowed) or _PRAISE.search(said) and "not" not in said:
+        if not said or _foreign(said, allowed) or (_PRAISE.search(said) and "not" not in said):
             continue
         if kept and len(" ".join([*kept, said])) > LONGEST_REASON:
             break
@@ -101,6 +105,7 @@ def _said(sentence: str) -> str:
     sentence = _THIRD_PERSON.sub(_turned, sentence)
     for pattern, words in _SECOND_PERSON:
         sentence = pattern.sub(words, sentence)
+    sentence = _ORDERED_AFTER.sub(lambda order: f"; let me {order[1].lower()}", sentence)
     sentence = re.sub(r"\bam I to\b", "should I", sentence).strip(" ,")
     return capital(_own_order(sentence))
 
@@ -156,7 +161,7 @@ def reason(turn: Turn, pick: Pick, *, question: str, again: bool = False) -> str
     found = next((item for item in turn.evidence if item.fatal), None)
     if found is None or (critique and _covers(critique, found)):
         return critique or capital(ended(_from_quote(turn, pick, again=again)))
-    stated = capital(ended(_from_evidence(found, turn, pick, question=question)))
+    stated = capital(ended(_from_evidence(found, turn, pick, question=question, again=again)))
     if not critique or normal(critique) == normal(found.detail) or found.kind in ("repeated_step", "refused_answer"):
         return stated
     return f"{stated} {critique}"
@@ -177,13 +182,13 @@ def _from_quote(turn: Turn, pick: Pick, *, again: bool) -> str:
     return _denied(quote, pick) if "=" in quote else pick(phrases.DOUBTFUL_QUOTE).format(quote=quote)
 
 
-def _from_evidence(found: Evidence, turn: Turn, pick: Pick, *, question: str) -> str:
+def _from_evidence(found: Evidence, turn: Turn, pick: Pick, *, question: str, again: bool) -> str:
     quote = " ".join(found.quote.split()).rstrip(".")
     match found.kind:
         case "false_equation" if "=" in quote and len(quote) <= 120:
             return _denied(quote, pick)
         case "repeated_step":
-            return pick(phrases.AGAIN)
+            return pick(phrases.AGAIN if again else phrases.STANDS)
         case "contradiction":
             return pick(phrases.CONTRADICTION)
         case "empty_step":

@@ -1,18 +1,241 @@
-"""The fidelity gate: whether a thought still says what its journey did, in one voice."""
+"""The fidelity gate: whether a thought still says what its journey did, in one voice (design section 6).
 
-from pydantic import Field
+Each rule yields a short code with the words that broke it:
 
+    empty            nothing is said
+    lost_equation    an equation of a step that stands is gone or changed
+    lost_number      a number of a step that stands is gone
+    lost_step        a step without equations that stands cannot be found
+    lost_branch      a step that was given up is gone, or told out of order
+    unclosed_branch  between a step that was given up and what follows stands no reason
+    wrong_answer     the answer stated last is not the journey's, or none is stated near the end
+    repeated_answer  the final answer is stated more often than once
+    no_answer        the journey has none
+    trace            a word for the machinery: critic, agent, user, assistant, policy, checker
+    label            "Step 3:", "Critic:", a heading
+    markup           JSON, code fences, template tokens
+    leak             words of a prompt: instructions, or talk about a draft
+    length           shorter than half or longer than three times the template's text
+    repeated_paragraph
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from journeys.narrator import tell
+from journeys.prose import STATED_ANSWER, TRACES, equations, normal, numbers, sentences, stated_answers
 from journeys.record import Journey, Record
+from journeys.steps import Told, told_turns
+
+SHORTEST, LONGEST = 0.5, 3.0
+"""Bounds on a thought's length over that of the template's text."""
+TAIL = 300
+"""Characters from the end within which the final answer must be stated."""
+SAME_SENTENCE = 0.6
+"""Share of a step's words that a sentence must hold to tell that step in other words."""
+
+_DOUBTS = re.compile(
+    r"\?|\b(?:wait|hmm+|hold on|hang on|no[,.:]|oh|oops|not|isn't|aren't|wasn't|doesn't|don't|didn't|can't|cannot|won't"
+    r"|wrong|mistakes?|incorrect|off|errors?|false|forgot|missed|misread|misc\w+|again|instead|circle|redo|start(?:ing)? over"
+    r"|contradict\w*|clash\w*|impossible|actually|haven't|fails?|let me|went|slip\w*|overlooked|reconsider|mixed up)"
+)
+_LABELS = re.compile(
+    r"(?:^|[.!?:]\s+|\*\*)(?:#+\s+\w|(?:step|turn)\s*#?\d+\s*(?:\*\*)?\s*[:.)–-]|(?:policy|critic|user|assistant|agent"
+    r"|system|human|model|thought|reasoning|draft|narrator)\s*:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MARKUP = re.compile(
+    r"```|<\|[^|\n]{0,40}\|>|<｜|\[/?INST\]|<</?SYS>>|</?(?:s|think|thought|answer|bos|eos|start_of_turn|end_of_turn)>"
+    r"|[{\[,]\s*\"\w+\"\s*:",
+    re.IGNORECASE,
+)
+_LEAKS = re.compile(
+    r"\b(?:here(?:'s| is) (?:the|my|a) (?:rewrit\w+|revised|thought)|rewrit\w+|the (?:original )?draft"
+    r"|(?:the|these|my|your) notes|must (?:appear|be kept) unchanged|as an ai|you are (?:a|an) \w+|your task|instructions?|respond with|json"
+    r"|first-time explorer|system prompt|must_keep|\$draft)\b",
+    re.IGNORECASE,
+)
 
 
 class GateReport(Record):
-    """What the gate found; `failures` are `code: quote`."""
+    """What the gate found."""
 
     passed: bool
-    failures: tuple[str, ...] = Field(default=())
+    failures: tuple[str, ...] = ()
+    """`code: words that broke the rule`."""
 
 
-def inspect(text: str, journey: Journey, *, shortcut: bool = False) -> GateReport:
-    """Every rule that `text` breaks as a telling of `journey`."""
-    failures = () if text.strip() else ("empty: ",)
+def inspect(text: str, journey: Journey, *, shortcut: bool = False, draft: str | None = None) -> GateReport:
+    """Every rule that `text` breaks as a telling of `journey`.
+
+    Args:
+        text: the thought.
+        journey: what it tells.
+        shortcut: whether it tells the path alone; abandoned branches are then not looked for.
+        draft: the template's text, if it is at hand; the length is measured by it.
+    """
+    told = told_turns(journey, shortcut=shortcut)
+    plain = normal(text)
+    if not plain:
+        return GateReport(passed=False, failures=("empty: ",))
+    draft = tell(journey, shortcut=shortcut).text if draft is None else draft
+    failures = (
+        *_lost(plain, told, journey, shortcut=shortcut),
+        *(() if shortcut else _branches(plain, told)),
+        *_answer(text, told, journey),
+        *_voice(text, journey.problem.question),
+        *_shape(text, draft, told),
+    )
     return GateReport(passed=not failures, failures=failures)
+
+
+def _lost(plain: str, told: Sequence[Told], journey: Journey, *, shortcut: bool) -> Iterator[str]:
+    """What the path says and the text does not."""
+    standing = {turn.id for turn in journey.path}
+    known = set(numbers(plain))
+    for one in told:
+        core = normal(one.text)
+        if one.turn.id not in standing or not core or locate(core, plain) is not None:
+            continue
+        stated = equations(core)
+        for equation in stated:
+            if locate(equation, plain) is None:
+                yield f"lost_equation: {equation}"
+        for number in numbers(core):
+            if number not in known:
+                yield f"lost_number: {number}"
+        if not stated and _like(core, plain, 0) is None:
+            yield f"lost_step: {one.text[:80]}"
+
+
+def _branches(plain: str, told: Sequence[Told]) -> Iterator[str]:
+    """Branches that were given up and are not told, in order, or not closed by a reason before what follows."""
+    places = _places(plain, told)
+    for at, one in enumerate(told):
+        if not one.turn.removes:
+            continue
+        for removed in _removed(told, at):
+            if removed.text and places[told.index(removed)] is None:
+                yield f"lost_branch: {removed.text[:80]}"
+        place = places[at]
+        if one.text and place is None:
+            continue
+        after = next((found for found in places[at + 1 :] if found), None)
+        reason = plain[place[1] if place else 0 : after[0] if after else len(plain)]
+        if len(reason.split()) < 3 or not _DOUBTS.search(reason):
+            yield f"unclosed_branch: {one.text[:80]}"
+
+
+def _removed(told: Sequence[Told], at: int) -> list[Told]:
+    """The turns that the verdict at place `at` takes off the path."""
+    path: list[Told] = []
+    for one in told[: at + 1]:
+        path.append(one)
+        if one.turn.removes and one is not told[at]:
+            del path[one.turn.verdict.keep :]
+    return path[told[at].turn.verdict.keep :]
+
+
+def _places(plain: str, told: Sequence[Told]) -> list[tuple[int, int] | None]:
+    """Where each turn is told, each after the one before it; None where it is not."""
+    places: list[tuple[int, int] | None] = []
+    cursor = 0
+    for one in told:
+        place = _place(normal(one.text), plain, cursor)
+        places.append(place)
+        cursor = place[1] if place else cursor
+    return places
+
+
+def _place(core: str, plain: str, cursor: int) -> tuple[int, int] | None:
+    """The step as written, or one of its equations, or a sentence that says nearly the same."""
+    if not core:
+        return None
+    if place := locate(core, plain, cursor):
+        return place
+    stated = equations(core)
+    for equation in stated:
+        if place := locate(equation, plain, cursor):
+            return place
+    return None if stated else _like(core, plain, cursor)
+
+
+def locate(part: str, plain: str, start: int = 0) -> tuple[int, int] | None:
+    """Where `part` stands in `plain` as a whole: not as "7+25=42" inside "17+25=42"."""
+    part = part.strip(".,:; ")
+    while part and (at := plain.find(part, start)) >= 0:
+        end = at + len(part)
+        before = plain[at - 1 : at] if part[0].isalnum() else ""
+        inside = before.isalnum() or (before in (".", "*", "/", "^") and plain[at - 2 : at - 1].isalnum())
+        after = plain[end : end + 2]
+        runs_on = part[-1].isalnum() and bool(re.match(r"\w|\.\d|[*/^]\S", after))
+        if not inside and not runs_on:
+            return at, end
+        start = at + 1
+    return None
+
+
+def _like(core: str, plain: str, cursor: int) -> tuple[int, int] | None:
+    """The sentence after `cursor` that holds most of the step's words, if any holds enough."""
+    words = _words(core)
+    if not words:
+        return None
+    best, place = 0.0, None
+    at = cursor
+    for sentence in sentences(plain[cursor:]):
+        at = plain.index(sentence, at)
+        share = len(words & _words(sentence)) / len(words)
+        if share > best:
+            best, place = share, (at, at + len(sentence))
+        at += len(sentence)
+    return place if best >= SAME_SENTENCE else None
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.findall(r"[^\W_]+", text) if len(word) > 3 or word.isdigit()}
+
+
+def _answer(text: str, told: Sequence[Told], journey: Journey) -> Iterator[str]:
+    if journey.answer is None:
+        yield "no_answer: "
+        return
+    answer = normal(journey.answer).rstrip(". ")
+    stated = stated_answers(text)
+    last = next(iter(reversed([found.start() for found in STATED_ANSWER.finditer(text)])), 0)
+    if not stated or not _same(stated[-1], answer) or len(text) - last > TAIL + len(journey.answer):
+        yield f"wrong_answer: {stated[-1][:80] if stated else text[-80:]}"
+    before = sum(_same(found, answer) for one in told for found in stated_answers(one.text))
+    if sum(_same(found, answer) for found in stated) > 1 + before:
+        yield f"repeated_answer: {journey.answer}"
+
+
+def _same(stated: str, answer: str) -> bool:
+    """Whether a stated answer is the answer, alone or with words behind it ("18 dollars")."""
+    stated = stated.strip("*` ")
+    return stated == answer or (stated.startswith(answer) and not re.match(r"\w|\.\d|[*/^=]", stated[len(answer) :]))
+
+
+def _voice(text: str, question: str) -> Iterator[str]:
+    asked = question.casefold()
+    for code, rule in (("trace", TRACES), ("label", _LABELS), ("markup", _MARKUP), ("leak", _LEAKS)):
+        for found in rule.finditer(text):
+            if found.group().strip().casefold() not in asked:
+                yield f"{code}: {text[max(0, found.start() - 20) : found.end() + 20].strip()}"
+                break
+
+
+def _shape(text: str, draft: str, told: Sequence[Told]) -> Iterator[str]:
+    ratio = len(text) / max(1, len(draft))
+    if not SHORTEST <= ratio <= LONGEST:
+        yield f"length: {ratio:.2f} of the template's text"
+    paragraphs = [normal(paragraph) for paragraph in text.split("\n\n") if paragraph.strip()]
+    for paragraph in dict.fromkeys(paragraphs):
+        times = paragraphs.count(paragraph)
+        if times > 1 and times > _times_said(paragraph, told):
+            yield f"repeated_paragraph: {paragraph[:80]}"
+
+
+def _times_said(paragraph: str, told: Sequence[Told]) -> int:
+    """How often the journey itself takes a step that the paragraph tells: that often it may recur."""
+    cores = [normal(one.text) for one in told if one.text]
+    return max((cores.count(core) for core in cores if core in paragraph), default=1)

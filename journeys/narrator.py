@@ -1,19 +1,21 @@
 """The template narrator: a journey told by one person thinking aloud. No model, and the same words every time.
 
-The steps stay as the policy wrote them, wrong ones too; only machine traces go (`prose.cleaned`). Between a step that was
-given up and the next one stands the critic's reason as a doubt of one's own (O1 Journey part 2, figure 1).
+The steps stay as the policy wrote them, wrong ones too; only machine traces go (`prose.cleaned`). Between a step that
+was given up and the next one stands the critic's reason as a doubt of one's own (O1 Journey part 2, figure 1).
 """
 
 import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Literal
 
 from journeys import phrases
 from journeys.doubt import in_first_person, reason
-from journeys.prose import ANSWER_LABEL, STATED_ANSWER, braced, capital, cleaned, ended, equations, normal, sentences
+from journeys.prose import capital, ended, normal, sentences
 from journeys.record import Journey, Move, Record, Turn, seed_for
+from journeys.steps import Told, answers_a_doubt, rejected_again, shown, told_turns
 
 Part = Literal["step", "doubt", "bridge", "reflection", "answer"]
 
@@ -47,33 +49,20 @@ _OPENS_ITSELF = re.compile(
 )
 _MAY_BE_LOWERED = re.compile(
     r"(?:The|We|This|That|There|It|Each|She|He|They|You|My|Our|If|When|Since|In|On|For|From|With|A|An|Half|Twice|All|One"
-    r"|Every|Both|His|Her|Their|Its|Let|Let's|To|What|Find|Take|[A-Z][a-z]+ing)\b(?!')"
+    r"|Every|Both|His|Her|Their|Its|Let|To|What|How|Why|Which|Who|Where|Am|Have|Did|Do|Is|Are|Does|Was|Could|Should|Here"
+    r"|Something|Find|Take|Add|Subtract|Square|Multiply|Divide|Suppose|Solve|Substitute|Plug|Factor|Expand|Compute"
+    r"|Calculate|Count|Write|Simplify|Set|Use|Apply|Check|[A-Z][a-z]+ing)(?=\s|'s\b|$)"
 )
 _BARE_MATHS = re.compile(r"[\d\s.,:;()\[\]+\-*/×÷·^=%$€£<>≤≥−]+|[^.!?]{0,60}=[^.!?]{0,60}")
 _ONE_OPERATION = re.compile(r"[$€£]?[\d.,]+\s*([-+*/×÷−])\s*[$€£]?[\d.,]+\s*=\s*[$€£]?[\d.,]+\W?")
-_INTERJECTION = re.compile(
-    r"(?:(?:wait|hmm+|hold on|hang on|oh|oops|ah|actually|no|sorry|my mistake|right|ok(?:ay)?|i see|of course|yes)\b"
-    r"(?:[,.:;!…—–-]+|\s+(?=i\b))\s*)+",
-    re.IGNORECASE,
-)
-_OWNS = re.compile(
-    r"\b(?:mistakes?|wrong|not right|isn't right|incorrect|errors?|miscalculat\w*|misread|miscount\w*|slipped|slip"
-    r"|forgot|doesn't (?:work|add up|hold|fit)|can't be|overlooked|mixed up|reconsider|i (?:was|should(?:n't)? have))\b",
-    re.IGNORECASE,
-)
-_COURTESY = re.compile(
-    r"(?:(?:you(?:'re| are) (?:absolutely |quite )?right|thank(?:s| you)[^,.!]*|(?:i )?apologi[sz]e[^,.!]*|sorry[^,.!]*"
-    r"|good (?:catch|point)|as (?:the critic|you) (?:said|noted|pointed out))[,.!:;]*\s*(?:and |but )?)+",
-    re.IGNORECASE,
-)
-_ANSWER_CLAUSE = re.compile(
-    r"(?:^|[,;]?\s*\b(?:so|and|thus|therefore|hence|which means|meaning|giving)?,?\s*(?:that )?)"
-    r"(?:the|my|our)\s+(?:final |correct )?answer(?: to [^=:.?]{0,60})?\s*(?:is|:|=)",
-    re.IGNORECASE,
-)
 _INSTRUCTION = re.compile(
     r"\b(?:answer|respond|reply|output|format|tags?|box(?:ed)?|explain|show your|step by step)\b", re.IGNORECASE
 )
+_LOOKS_AT_PROBLEM = re.compile(
+    r"(?:let|i need|we need|the question|the problem|okay|ok|so|to find|to solve)\b", re.IGNORECASE
+)
+_PLAIN_EQUATION = re.compile(r"(?<![\w\\])[-(]?[$€£]?[\d(][\d\s.,()+\-*/×÷^$€£%−]*=\s*[-$€£]*[\d.,/]*\d%?")
+_ONLY_EXPRESSION = re.compile(r"(?:[^\\$\d]{0,70}?)[\d(-][\d\s.,()+\-*/×÷^−=?]*")
 _EXPRESSION = re.compile(r"[-(]?[\d(][\d\s.,()+\-*/×÷^−]*[+\-*/×÷^−][\d\s.,()+\-*/×÷^−]*[\d)]")
 _TASK = re.compile(
     r"(?:find|calculate|compute|evaluate|determine|simplify|solve|work out)\b[^.?!]{3,90}[.?!]?$", re.IGNORECASE
@@ -108,142 +97,130 @@ class _Page:
 
 
 class _Teller:
-    """One telling: the page, the dice, and the openers used so far."""
+    """One telling: the page, the dice, and the phrases used so far."""
 
     def __init__(self, journey: Journey, *, shortcut: bool) -> None:
         self.journey = journey
         self.shortcut = shortcut
         self.path = journey.path
-        self.turns: Sequence[Turn] = self.path if shortcut else journey.turns
+        self.told = told_turns(journey, shortcut=shortcut)
+        self.again = rejected_again(self.told)
         self.dice = random.Random(seed_for("thought", journey.id, journey.seed))
         self.page = _Page()
-        self.said: list[str] = []
-        """Phrases already used, newest last."""
+        self.used: dict[str, int] = {}
+        self.last_word = ""
+        self.owned: set[str] = set()
+        """Owning sentences already said; a second time the doubt finds words of its own."""
         self.plain_steps = 0
         """Steps since the last connective."""
 
     def tell(self) -> Telling:
-        standing: list[Turn] = []
-        rejected: set[str] = set()
-        before: Turn | None = None
-        for place, turn in enumerate(self.turns):
-            if place == 0:
-                self._open(turn)
-            self._step(turn, before, place)
-            standing.append(turn)
-            if not self.shortcut and turn.removes:
-                key = normal(turn.step)
-                self._abandon(turn, standing, self._following(place), again=key in rejected)
-                rejected.add(key)
+        standing: list[Told] = []
+        before: Told | None = None
+        for told, following in zip_longest(self.told, self.told[1:]):
+            if before is None:
+                self._open(told)
+            self._step(told, before)
+            standing.append(told)
+            turn = told.turn
+            if turn.removes and not self.shortcut:
+                self._abandon(turn, standing, following)
                 del standing[turn.verdict.keep :]
-            elif turn.verdict.move is Move.REFLECT and place + 1 < len(self.turns):
-                self._reflect(turn, self.turns[place + 1])
-            before = turn
+            elif turn.verdict.move is Move.REFLECT and following:
+                self._reflect(told, following)
+            before = told
         self._close()
         return Telling("".join(self.page.pieces), tuple(self.page.spans))
 
-    def _following(self, place: int) -> Turn | None:
-        return self.turns[place + 1] if place + 1 < len(self.turns) else None
-
     def _pick(self, table: tuple[str, ...]) -> str:
-        """A phrase from `table`, none of the newest few nor one that opens like the last."""
-        recent = self.said[-6:]
-        last = _first_word(self.said[-1]) if self.said else ""
-        fresh = [phrase for phrase in table if phrase not in recent and (not phrase or _first_word(phrase) != last)]
-        choice = self.dice.choice(fresh or [phrase for phrase in table if phrase != (recent or [""])[-1]] or table)
+        """A phrase from `table`: one of the least used, and none that opens like the last."""
+        other = [phrase for phrase in table if not phrase or _first_word(phrase) != self.last_word] or table
+        least = min(self.used.get(phrase, 0) for phrase in other)
+        choice = self.dice.choice([phrase for phrase in other if self.used.get(phrase, 0) == least])
         if choice:
-            self.said.append(choice)
+            self.used[choice] = self.used.get(choice, 0) + 1
+            self.last_word = _first_word(choice)
         return choice
 
     # What happens in a journey
 
-    def _open(self, first: Turn) -> None:
-        step = cleaned(first.step)
-        if re.match(
-            r"(?:let|i need|we need|the question|the problem|okay|ok|so|to find|to solve)\b", step, re.IGNORECASE
-        ):
-            return
-        self.page.add(self._opening(), first.id, "bridge")
+    def _open(self, first: Told) -> None:
+        if not _LOOKS_AT_PROBLEM.match(first.text):
+            self.page.add(self._opening(), first.turn.id, "bridge")
 
     def _opening(self) -> str:
-        asked = [
-            line for line in sentences(" ".join(self.journey.problem.question.split())) if not _INSTRUCTION.search(line)
-        ]
-        for sentence in reversed(asked):
+        """A short look at what is asked; "" where it would be neither short nor natural."""
+        question = " ".join(self.journey.problem.question.split())
+        asked = [line for line in sentences(question) if not _INSTRUCTION.search(line)]
+        for sentence in reversed(asked[-4:]):
             expression = _EXPRESSION.search(sentence)
-            if (
-                expression
-                and len(expression.group()) <= 60
-                and not re.search(r"\\|\$|[a-z]{4,}.*[a-z]{4,}.*[a-z]{4,}", sentence)
-            ):
+            if expression and len(expression.group()) <= 60 and _ONLY_EXPRESSION.fullmatch(sentence):
                 return self._pick(phrases.OPENING_EXPRESSION).format(what=expression.group().strip())
             if _TASK.match(sentence):
                 task = sentence[0].lower() + sentence[1:].rstrip(".?!")
                 return self._pick(phrases.OPENING_TASK).format(what=task)
             if sentence.endswith("?") and len(sentence) <= 90 and "\\" not in sentence:
-                return self._pick(phrases.OPENING_QUESTION).format(
-                    what=_lowered(sentence, ("How", "What", "Which", "Who"))
-                )
+                return self._pick(phrases.OPENING_QUESTION).format(what=_lowered(sentence))
         return self._pick(phrases.OPENING_PLAIN) if self.dice.random() < 0.5 else ""
 
-    def _step(self, turn: Turn, before: Turn | None, place: int) -> None:
-        text = cleaned(turn.step)
-        if before is not None and before.verdict.move in (Move.BACKTRACK, Move.REFLECT):
-            text = _owned(text)[1]
-        elif self.shortcut and turn.replies_to is not None:
-            text = _owned(text)[1]
-        final = bool(self.path) and turn is self.path[-1] and turn.answer is not None
-        text = _without_answer(text, turn.answer or "") if final else self._tentative(text)
-        if not text:
+    def _step(self, told: Told, before: Told | None) -> None:
+        if not told.text:
             return
-        lines = "\n" in text
-        gap = "\n" if lines else " "
-        if self.page.paragraph > PARAGRAPH and (before is None or before.verdict.move is Move.CONTINUE):
+        gap = "\n" if "\n" in told.text else " "
+        follows_doubt = before is not None and answers_a_doubt(before.turn)
+        if self.page.paragraph > PARAGRAPH and not follows_doubt:
             gap = "\n\n"
-        self.page.add(ended(self._connected(text, turn, before, place)), turn.id, "step", gap=gap)
+        self.page.add(ended(self._connected(told, before)), told.turn.id, "step", gap=gap)
 
-    def _abandon(self, turn: Turn, standing: Sequence[Turn], following: Turn | None, *, again: bool) -> None:
+    def _abandon(self, turn: Turn, standing: Sequence[Told], following: Told | None) -> None:
         """The doubt after a step that was given up, and from where it goes on."""
-        own = _owned(cleaned(following.step))[0] if following else ""
-        why = reason(turn, self._pick, question=self.journey.problem.question, again=again)
+        question = self.journey.problem.question
+        own = following.own if following and following.own not in self.owned else ""
+        why = (
+            ""
+            if own and following and not following.bare
+            else reason(turn, self._pick, question=question, again=turn.id in self.again)
+        )
         if own and following:
-            self.page.add(ended(own), following.id, "doubt", gap="\n\n")
-            if len(own.split()) < 9 and not re.search(r"\d", own):
-                self.page.add(why, turn.id, "doubt")
+            self.owned.add(own)
+            self.page.add(own if _opens_doubt(own) else self._opened(own), following.turn.id, "doubt", gap="\n\n")
+            self.page.add(why, turn.id, "doubt")
         else:
             self.page.add(self._opened(why), turn.id, "doubt", gap="\n\n")
         if following:
-            self.page.add(self._back(turn, standing, following), turn.id, "bridge")
+            self.page.add(
+                self._back(turn, standing, following, announced=bool(own) or "Let me" in why), turn.id, "bridge"
+            )
         self.plain_steps = 0
 
-    def _back(self, turn: Turn, standing: Sequence[Turn], following: Turn) -> str:
-        """From where it goes on; silent where the next step says it or one step alone was dropped and nothing is lost."""
+    def _back(self, turn: Turn, standing: Sequence[Told], following: Told, *, announced: bool) -> str:
+        """From where it goes on; silent where that is already said or plain to see."""
         dropped = len(standing) - turn.verdict.keep
-        announced = re.match(
-            r"(?:let|i'll|i will|going back|back to|start)\b", _owned(cleaned(following.step))[1], re.IGNORECASE
-        )
-        if turn.verdict.keep == 0 and dropped > 1:
-            return "" if announced else self._pick(phrases.OVER)
-        if dropped > 1:
+        announced = announced or bool(_ANNOUNCES.match(following.text))
+        if dropped > 1 and turn.verdict.keep > 0:
             kept = _landmark(standing[turn.verdict.keep - 1])
-            return (
-                self._pick(phrases.BACK_TO).format(kept=kept)
-                if kept
-                else self._pick(phrases.BACK).format(count=_count(dropped))
-            )
-        return "" if announced or self.dice.random() < 0.6 else self._pick(phrases.REDO)
+            table = phrases.BACK_TO if kept else phrases.BACK
+            return self._pick(table).format(kept=kept, count=_COUNTS.get(dropped, str(dropped)))
+        if announced or (dropped == 1 and self.dice.random() < 0.6):
+            return ""
+        return self._pick(phrases.OVER if dropped > 1 else phrases.REDO)
 
-    def _reflect(self, turn: Turn, following: Turn) -> None:
+    def _reflect(self, told: Told, following: Told) -> None:
         """A pause after a step that stays; the next step answers it."""
+        turn = told.turn
         gap = "\n\n" if self.page.paragraph > PARAGRAPH // 2 else " "
-        own = _owned(cleaned(following.step))[0]
-        if own:
-            self.page.add(ended(own), following.id, "reflection", gap=gap)
+        if following.own and following.own not in self.owned:
+            self.owned.add(following.own)
+            own = following.own if _opens_doubt(following.own) else self._opened(following.own)
+            self.page.add(own, following.turn.id, "reflection", gap=gap)
             return
-        demoted = {"quote_not_found", "no_evidence"} & set(turn.rulings)
-        why = "" if demoted else in_first_person(turn.verdict.critique, allowed=self.journey.problem.question)
+        why = (
+            ""
+            if _DEMOTED & set(turn.rulings)
+            else in_first_person(turn.verdict.critique, allowed=self.journey.problem.question)
+        )
         if not why:
-            quote = _landmark(turn)
+            quote = _landmark(told)
             why = self._pick(phrases.CHECK_EQUATION).format(quote=quote) if quote else self._pick(phrases.CHECK)
         elif not why.startswith("Let me"):
             why = self._joined(self._pick(phrases.PAUSE), why)
@@ -255,155 +232,83 @@ class _Teller:
         if answer is None:
             return
         last = self.path[-1].id
-        if recap := self._recap(answer):
-            self.page.add(recap, last, "reflection", gap="\n\n")
-        self.page.add(self._pick(phrases.ANSWER).format(answer=_shown(answer)), last, "answer")
+        recap = self._recap(answer)
+        self.page.add(recap, last, "reflection", gap="\n\n")
+        self.page.add(self._pick(phrases.ANSWER).format(answer=shown(answer)), last, "answer")
 
     def _recap(self, answer: str) -> str:
         """What now stands, where a repaired path is a short chain of equations that ends in the answer."""
-        if self.shortcut or self.journey.lucky or len(self.path) == len(self.journey.turns) or self.dice.random() < 0.5:
+        if self.shortcut or self.journey.lucky or len(self.path) == len(self.journey.turns):
             return ""
         if any(item.fatal for turn in self.path for item in turn.evidence):
             return ""
-        chain = [landmark for turn in self.path if (landmark := _landmark(turn))]
+        on_path = {turn.id for turn in self.path}
+        chain = [_landmark(told) for told in self.told if told.turn.id in on_path]
+        chain = list(dict.fromkeys(equation for equation in chain if equation))
         if not 2 <= len(chain) <= 4 or normal(chain[-1]).rpartition("=")[2] != normal(answer):
             return ""
-        return self._pick(phrases.RECAP).format(chain=", then ".join(chain))
+        return self._pick(phrases.RECAP).format(chain=", then ".join(chain)) if self.dice.random() < 0.4 else ""
 
     # How it is said
 
-    def _tentative(self, text: str) -> str:
-        """Labelled answers that the journey did not end with, as sentences."""
-        parts = []
-        for line in re.split(r"\n|(?<=[.!?])\s+(?=(?:Final )?Answer\s*:|#### )", text):
-            found = ANSWER_LABEL.match(line)
-            label = found and (found[1] or found[2])
-            parts.append(phrases.TENTATIVE[0].format(answer=_shown(label.rstrip("."))) if label else line)
-        return ("\n" if "\n" in text else " ").join(parts)
-
     def _opened(self, why: str) -> str:
         """A doubt with its opener, unless it has one."""
-        if re.match(r"(?:wait|hmm|no\b|hold on|hang on|oh\b)", why, re.IGNORECASE):
+        if _opens_doubt(why):
             return why
-        if why.startswith(("Let me", "Am I", "Have I", "Did I", "What", "How", "Is ", "Does ", "Could I", "Do I")):
-            return self._joined(self._pick(phrases.ASK), why)
-        return self._joined(self._pick(phrases.DOUBT), why)
+        return self._joined(self._pick(phrases.ASK if _ASKS.match(why) else phrases.DOUBT), why)
 
     def _joined(self, opener: str, text: str) -> str:
-        return opener + (text if opener.endswith(". ") else _lowered(text, _SAFE_AFTER_DOUBT))
+        return opener + (text if opener.endswith(". ") else _lowered(text))
 
-    def _connected(self, text: str, turn: Turn, before: Turn | None, place: int) -> str:
+    def _connected(self, told: Told, before: Told | None) -> str:
         """A step with a connective, where it reads better with one."""
-        if _OPENS_ITSELF.match(text) or "\n" in text:
+        text = told.text
+        if (word := _OPENS_ITSELF.match(text)) or "\n" in text:
             self.plain_steps += 1
-            if word := _OPENS_ITSELF.match(text):
-                self.said.append(word.group().lower())
+            self.last_word = word.group().lower() if word else ""
             return capital(text)
         terse = bool(_BARE_MATHS.fullmatch(text.rstrip(".")))
-        chance = 0.75 if terse else 0.3
-        after_repair = before is not None and before.verdict.move in (Move.BACKTRACK, Move.REFLECT)
-        if after_repair or self.dice.random() > chance + 0.2 * self.plain_steps:
+        chance = (0.75 if terse else 0.25) + 0.2 * self.plain_steps
+        if (before and answers_a_doubt(before.turn)) or self.dice.random() > chance:
             self.plain_steps += 1
             return capital(text)
         self.plain_steps = 0
         operation = _ONE_OPERATION.fullmatch(text)
         if operation and self.dice.random() < 0.3:
-            return (
-                self._pick(phrases.BY_OPERATOR[{"×": "*", "÷": "/", "−": "-"}.get(operation[1], operation[1])]) + text
-            )
-        if place == 0:
-            opener = self._pick(phrases.FIRST)
-        elif self.path and turn is self.path[-1] and len(self.path) > 3:
-            opener = self._pick(phrases.LAST)
+            return self._pick(phrases.BY_OPERATOR[_SIGN.get(operation[1], operation[1])]) + text
+        table: tuple[str, ...]
+        if before is None:
+            table = phrases.FIRST
+        elif self.path and told.turn is self.path[-1] and len(self.path) > 3:
+            table = phrases.LAST
         else:
-            opener = self._pick(phrases.ONWARD)
+            table = phrases.ONWARD if terse else phrases.ONWARD_PROSE
+        opener = self._pick(table)
         return opener + _lowered(text) if opener else capital(text)
 
 
-_SAFE_AFTER_DOUBT = (
-    "Here",
-    "What",
-    "How",
-    "Why",
-    "Am",
-    "Have",
-    "Did",
-    "Do",
-    "Is",
-    "Are",
-    "Does",
-    "Could",
-    "Where",
-    "Which",
-    "Was",
-)
+_DEMOTED = {"quote_not_found", "no_evidence"}
+"""Rulings that say the critique has nothing to stand on; it is not repeated as a thought."""
+_COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
+_SIGN = {"×": "*", "÷": "/", "−": "-"}
+_ANNOUNCES = re.compile(r"(?:let|i'll|i will|going back|back to|start|once more|again|instead)\b", re.IGNORECASE)
+_ASKS = re.compile(r"(?:Let me|Am I|Have I|Did I|Do I|Could I|Should I|What|How|Why|Where|Which|Who|Is|Are|Does|Was)\b")
+
+
+def _opens_doubt(text: str) -> bool:
+    return bool(re.match(r"(?:wait|hmm|no\b|hold on|hang on|oh\b|oops|actually)", text, re.IGNORECASE))
 
 
 def _first_word(phrase: str) -> str:
     return re.split(r"[^a-z']", phrase.lower().lstrip("\"' "), maxsplit=1)[0]
 
 
-def _lowered(text: str, also: tuple[str, ...] = ()) -> str:
+def _lowered(text: str) -> str:
     """`text` to stand behind a connective: a small first letter, if the first word is no name, variable or "I"."""
-    word = re.match(r"[A-Za-z]+", text)
-    if _MAY_BE_LOWERED.match(text) or word and word.group() in (*also, "Something"):
-        return text[0].lower() + text[1:]
-    return text
+    return text[0].lower() + text[1:] if _MAY_BE_LOWERED.match(text) else text
 
 
-def _count(number: int) -> str:
-    return {2: "two", 3: "three", 4: "four", 5: "five"}.get(number, str(number))
-
-
-def _landmark(turn: Turn) -> str:
+def _landmark(told: Told) -> str:
     """The last plain equation of a step, as written, where it is short enough to be named."""
-    found = re.findall(
-        r"(?<![\w\\])[-(]?[$€£]?[\d(][\d\s.,()+\-*/×÷^$€£%−]*=\s*[-$€£]*[\d.,/]*\d%?", cleaned(turn.step)
-    )
+    found = _PLAIN_EQUATION.findall(told.text) if "=" in told.text else ()
     return found[-1].strip() if found and len(found[-1]) <= 40 else ""
-
-
-def _shown(answer: str) -> str:
-    """An answer inside a sentence: LaTeX in dollar signs."""
-    answer = " ".join(answer.split())
-    return f"${answer}$" if "\\" in answer and "$" not in answer else answer
-
-
-def _owned(step: str) -> tuple[str, str]:
-    """A step's own opening that owns a mistake, and the rest; an interjection alone is dropped, the doubt has one."""
-    bare = _COURTESY.sub("", step, count=1) if _COURTESY.match(step) else step
-    parts = sentences(bare)
-    if not parts:
-        return "", bare
-    opener = _INTERJECTION.match(parts[0])
-    if _OWNS.search(parts[0]) and not equations(normal(parts[0])):
-        return capital(parts[0]), capital(bare[len(parts[0]) :].strip())
-    rest = bare[opener.end() :] if opener else bare
-    return "", capital(rest.strip()) if rest.strip() else ""
-
-
-def _without_answer(text: str, answer: str) -> str:
-    """The final step without its stated answer, which the thought says once, at its end."""
-    kept = []
-    for sentence in re.split(r"(?<=\n)|\n", text) if "\n" in text else sentences(text):
-        if ANSWER_LABEL.match(sentence):
-            continue
-        clause = _ANSWER_CLAUSE.search(sentence)
-        if clause:
-            sentence = sentence[: clause.start()].rstrip(" ,;:")
-        elif "\\boxed" in sentence:
-            sentence = _unboxed(sentence)
-            if normal(sentence).strip(" .") == normal(answer):
-                continue
-        if sentence.strip() and not STATED_ANSWER.search(sentence):
-            kept.append(ended(sentence) if clause else sentence)
-    return ("\n" if "\n" in text else " ").join(kept).strip()
-
-
-def _unboxed(text: str) -> str:
-    at = text.find("\\boxed{")
-    while at >= 0:
-        inside = braced(text[at + 6 :])
-        text = text[:at] + inside + text[at + 8 + len(inside) :]
-        at = text.find("\\boxed{")
-    return text

@@ -6,11 +6,13 @@ FIRST = ("First, ", "To start, ", "Start simple: ", "Okay, ", "")
 ONWARD = ("Then ", "Next, ", "Now ", "So ", "After that, ", "From there, ", "And then ")
 """Before a later step; used for fewer than half of them."""
 
+ONWARD_PROSE = ("Then ", "Now ", "Next, ")
+
 LAST = ("Finally, ", "Last of all, ", "That leaves one thing: ")
 """Before the last step, where the thought is long enough for that to be worth saying."""
 
 BY_OPERATOR: dict[str, tuple[str, ...]] = {
-    "+": ("Adding: ", "Adding those: ", "Adding up: "),
+    "+": ("Adding: ", "Adding these: ", "Adding them up: "),
     "-": ("Subtracting: ", "Taking away: "),
     "*": ("Multiplying: ", "Multiplying out: "),
     "/": ("Dividing: ", "Splitting that up: "),
@@ -41,6 +43,8 @@ AGAIN = (
     "I've just written what I already threw out",
     "I'm going round in a circle, that's the very step I gave up on before",
 )
+STANDS = ("I already have that", "that's just what I had, it gets me nowhere", "I've said that already")
+"""A step that says what is said already."""
 CONTRADICTION = (
     "that doesn't fit with what I already have",
     "that contradicts something I found earlier",
@@ -113,7 +117,7 @@ ANSWER = (
     "So my answer is {answer}.",
     "That makes the answer {answer}.",
 )
-TENTATIVE = ("That would make the answer {answer}.",)
+TENTATIVE = "That would make the answer {answer}."
 """An answer that the journey did not end with."""
 
 OPENING_EXPRESSION = ("I need to work out {what}.", "So I have {what} to work out.", "Let me work out {what}.")

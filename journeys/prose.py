@@ -1,4 +1,4 @@
-"""What text is made of, for stitching: sentences, equations, numbers, stated answers; and steps without machine traces."""
+"""What text is made of: sentences, equations, numbers, stated answers; and text without machine traces."""
 
 import json
 import re
@@ -30,12 +30,17 @@ _SENTENCE_END = re.compile(
 )
 _TIGHT = re.compile(r"\s*([=+\-*/^(){}<>_|])\s*")
 _EQUATION = re.compile(r"[^\s,;:!?=]+(?:=[^\s,;:!?=]+)+")
+_RAW_EQUATION = re.compile(
+    r"\$[^$\n]*=[^$\n]*\$|(?<![\w\\])[-(]?[$€£]?(?:\d|\(|\b[a-z]\b)[\d\s.,()+\-*/×÷^$€£%−]*(?:\b[a-z]\b[\d\s.()+\-*/×÷^]*)*"
+    r"(?:=\s*[-$€£(]*(?:\d[\d.,/()\s+\-*×÷^]*[\d)]|\d|[a-z]\b)%?)+"
+)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SAME_SIGN = {"\\times": "*", "\\cdot": "*", "×": "*", "·": "*", "÷": "/", "\\div": "/", "−": "-", "–": "-", "—": " - "}
 _SIGNS = re.compile("|".join(re.escape(sign) for sign in sorted(_SAME_SIGN, key=len, reverse=True)) + r"|\$|\*\*")
 
 STATED_ANSWER = re.compile(
-    r"\b(?:the|my|our|final)\s+(?:final\s+|correct\s+)?answer\s*(?:is|:|=|comes to|must be|has to be)?:?\s+(?=\S)|\\boxed\s*(?=\{)",
+    r"\b(?:the|my|our|final)\s+(?:final\s+|correct\s+)?answer\s*(?:is|:|=|comes to|must be|has to be)?:?\s+(?=\S)"
+    r"|\\boxed\s*(?=\{)",
     re.IGNORECASE,
 )
 """Where an answer is stated as final; the answer follows."""
@@ -61,6 +66,12 @@ def normal(text: str) -> str:
 def equations(normalised: str) -> list[str]:
     """Every equation in `normal` text, in order."""
     return [found.group().rstrip(".") for found in _EQUATION.finditer(normalised)] if "=" in normalised else []
+
+
+def raw_equations(text: str) -> list[str]:
+    """Every equation as written: plain ones without the words around them, LaTeX ones with their dollar signs."""
+    found = [match.group().strip(" ,;") for match in _RAW_EQUATION.finditer(text)] if "=" in text else []
+    return [equation for equation in found if "=" in equation]
 
 
 def numbers(normalised: str) -> list[str]:

@@ -1,12 +1,16 @@
 """From a journey to a thought: one long, coherent chain of thought in which every span knows its turn."""
 
+import re
 from typing import Literal, Protocol
 
+from journeys.align import align
 from journeys.gate import GateReport, inspect
 from journeys.narrator import Span, Telling, tell
+from journeys.prose import raw_equations
 from journeys.record import Journey, Record
+from journeys.steps import told_turns
 
-__all__ = ["GateReport", "Narrator", "Rewrite", "Span", "Thought", "stitch"]
+__all__ = ["GateReport", "Narrator", "Rewrite", "Span", "Thought", "must_keep", "narrate", "stitch"]
 
 
 class Thought(Record):
@@ -22,8 +26,10 @@ class Thought(Record):
     """Who wrote `text`."""
     fell_back: bool = False
     """Whether a model's text failed the gate and the template's stands in its place."""
+    rejected: tuple[str, ...] = ()
+    """After a fall back: what the gate held against the model's text."""
     gate: GateReport
-    """The gate's word on `text`; after a fall back, on the rejected text."""
+    """The gate's word on `text`."""
 
 
 class Narrator(Protocol):
@@ -41,11 +47,36 @@ class Rewrite(Protocol):
 def stitch(journey: Journey, *, shortcut: bool = False, narrator: Narrator | None = None) -> Thought:
     """The journey's thought, by template; with `shortcut` the path alone, without its wrong turns."""
     telling = (narrator or tell)(journey, shortcut=shortcut)
+    draft = None if narrator else telling.text
     return Thought(
         journey_id=journey.id,
         text=telling.text,
         answer=journey.answer,
         spans=telling.spans,
         narrator="template",
-        gate=inspect(telling.text, journey, shortcut=shortcut),
+        gate=inspect(telling.text, journey, shortcut=shortcut, draft=draft),
     )
+
+
+async def narrate(journey: Journey, rewrite: Rewrite) -> Thought:
+    """The journey's thought in a model's words, or the template's where the gate refuses those.
+
+    Raises:
+        Whatever `rewrite` raises: an engine's fault is its caller's to handle.
+    """
+    told = stitch(journey)
+    kept = must_keep(journey)
+    written = (await rewrite(told.text, must_keep=kept, journey_id=journey.id)).strip()
+    report = inspect(written, journey, draft=told.text)
+    if not report.passed:
+        return told.model_copy(update={"fell_back": True, "rejected": report.failures})
+    spans = align(written, Telling(told.text, told.spans))
+    return told.model_copy(update={"text": written, "spans": spans, "narrator": "model", "gate": report})
+
+
+def must_keep(journey: Journey) -> tuple[str, ...]:
+    """What a rewrite has to hold unchanged: every equation, wrong ones too, steps without any, and the answer."""
+    kept: list[str] = []
+    for one in told_turns(journey):
+        kept += raw_equations(one.text) or ([one.text] if re.search(r"\w", one.text) and len(one.text) <= 160 else [])
+    return tuple(dict.fromkeys([*kept, *([journey.answer] if journey.answer else [])]))
