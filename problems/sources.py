@@ -1,0 +1,160 @@
+"""Problems by recipe: reasoning-gym's generators, a JSONL or Parquet file, or a data set of the Hugging Face hub."""
+
+import hashlib
+from collections.abc import Iterable
+from itertools import islice
+from random import Random
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from journeys.record import Problem, seed_for
+from problems import gym
+from problems.rows import FieldNames, Row, read_hub, read_rows, sniffed
+from settings import Settings, UserError
+
+
+class TaskSettings(Settings):
+    """One reasoning-gym task in the mix."""
+
+    name: str
+    weight: float = Field(1.0, gt=0)
+    """Its share of the problems, against the other tasks' weights."""
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    """The task's own settings, as reasoning-gym names them (`max_terms`, `max_digits`, ...)."""
+    suffix: str = ""
+    """Appended to each question, to say what an answer should look like."""
+
+
+class ProblemSettings(Settings):
+    """Where problems come from and who checks their answers."""
+
+    source: Literal["reasoning_gym", "file", "hub"] = "reasoning_gym"
+    tasks: tuple[TaskSettings, ...] = (
+        TaskSettings(name="chain_sum", config={"min_terms": 3, "max_terms": 4, "min_digits": 2, "max_digits": 2}),
+    )
+    """source reasoning_gym: which tasks, in which shares."""
+    path: str = ""
+    """source file: a .jsonl or .parquet file. source hub: the data set's id, or a local folder that `datasets` can load."""
+    split: str = "train"
+    config_name: str | None = None
+    """source hub: the data set's configuration, where it has several (`main`)."""
+    fields: FieldNames = FieldNames()
+    """Which columns hold what; null takes the usual name that is there."""
+    verifier: Literal["auto", "math", "choice", "text"] = "auto"
+    """`auto` looks at each reference answer: a choice, plain words, or mathematics."""
+    duplicates: Literal["error", "drop"] = "error"
+    """What to do with a question that was there before."""
+    max_question_chars: int = Field(20_000, ge=1)
+    shuffle: bool = False
+    """Take a random sample (by the run's seed) in place of the first problems; reads the whole file."""
+
+
+def load_problems(settings: ProblemSettings, *, count: int | None, seed: int) -> list[Problem]:
+    """The problems of a run, always the same for the same settings, count and seed.
+
+    Args:
+        count: how many; None takes all that a file has (reasoning_gym needs a number).
+        seed: chooses reasoning-gym's problems, and a shuffled file's sample.
+
+    Raises:
+        UserError: one line that names the file, the line or row, the key, and the remedy.
+    """
+    if count is not None and count < 1:
+        raise UserError(f"num_problems: {count} problems cannot be loaded; ask for at least 1")
+    if settings.source == "reasoning_gym":
+        if count is None:
+            raise UserError("num_problems: reasoning-gym never runs out of problems; say how many")
+        return _generate(settings, count=count, seed=seed)
+    if not settings.path:
+        remedy = "name a .jsonl or .parquet file" if settings.source == "file" else "name a data set"
+        raise UserError(f"problems.path: empty; {remedy}")
+    rows = (
+        read_rows(settings.path, settings.fields)
+        if settings.source == "file"
+        else read_hub(settings.path, settings.fields, split=settings.split, config_name=settings.config_name)
+    )
+    problems: Iterable[Problem] = _distinct(rows, settings)
+    if settings.shuffle:
+        every = list(problems)
+        Random(seed).shuffle(every)
+        problems = every
+    chosen = list(islice(problems, count))
+    if not chosen:
+        raise UserError(f"{settings.path}: there is no problem in it")
+    if count is not None and len(chosen) < count:
+        raise UserError(f"{settings.path}: {len(chosen)} problems, {count} wanted; lower num_problems to {len(chosen)}")
+    return chosen
+
+
+def _generate(settings: ProblemSettings, *, count: int, seed: int) -> list[Problem]:
+    if not settings.tasks:
+        raise UserError("problems.tasks: empty; name at least one reasoning-gym task")
+    places = _turns(settings.tasks, count)
+    problems: list[Problem | None] = [None] * count
+    names = [task.name for task in settings.tasks]
+    for number, task in enumerate(settings.tasks):
+        mine = [place for place, owner in enumerate(places) if owner == number]
+        if not mine:
+            continue
+        # A task named twice (easy and hard) draws from two seeds, so that ids stay distinct.
+        task_seed = seed_for(seed, task.name, names[:number].count(task.name))
+        spare = 20 + 2 * len(mine)
+        dataset = gym.open_task(task.name, task.config, size=len(mine) + spare, seed=task_seed)
+        seen: set[str] = set()
+        index = 0
+        for place in mine:
+            while True:
+                if index >= len(mine) + spare:
+                    raise UserError(
+                        f"problems.tasks.{task.name}: only {len(seen)} distinct problems in {index} draws; "
+                        f"widen its config or ask for fewer"
+                    )
+                entry = dataset[index]
+                problem = gym.problem_of(
+                    entry, task=task.name, config=task.config, index=index, seed=task_seed, suffix=task.suffix
+                )
+                index += 1
+                if len(problem.question) > settings.max_question_chars:
+                    raise UserError(
+                        f"problems.tasks.{task.name}: a question of {len(problem.question)} characters; make its config "
+                        f"smaller or raise problems.max_question_chars"
+                    )
+                if problem.question not in seen:
+                    break
+            if not seen:
+                gym.check_stored(dataset, problem)
+            seen.add(problem.question)
+            problems[place] = problem
+    return [problem for problem in problems if problem is not None]
+
+
+def _turns(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
+    """Which task each place gets, by weight and evenly mixed, so that any beginning of a run shows the same mix."""
+    total = sum(task.weight for task in tasks)
+    given = [0] * len(tasks)
+    order = []
+    for place in range(count):
+        owed = [(place + 1) * task.weight / total - have for task, have in zip(tasks, given, strict=True)]
+        chosen = max(range(len(tasks)), key=lambda number: owed[number])
+        given[chosen] += 1
+        order.append(chosen)
+    return order
+
+
+def _distinct(rows: Iterable[Row], settings: ProblemSettings) -> Iterable[Problem]:
+    ids: dict[str, str] = {}
+    questions: dict[bytes, str] = {}
+    for row in rows:
+        problem = sniffed(row, verifier=settings.verifier, max_question_chars=settings.max_question_chars)
+        digest = hashlib.blake2b(" ".join(problem.question.split()).encode(), digest_size=12).digest()
+        if digest in questions:
+            if settings.duplicates == "drop":
+                continue
+            raise UserError(
+                f"{row.where}: the same question as {questions[digest]}; remove it or set problems.duplicates: drop"
+            )
+        if problem.id in ids:
+            raise UserError(f"{row.where}: id {problem.id!r} was given at {ids[problem.id]}; ids must differ")
+        ids[problem.id] = questions[digest] = row.where.rpartition(": ")[2]
+        yield problem
