@@ -7,7 +7,6 @@ kernel tells it to stop when this process dies, however it dies.
 import asyncio
 import atexit
 import contextlib
-import json
 import logging
 import os
 import re
@@ -17,17 +16,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import aiohttp
 
 from engines.contract import EngineSettings, Reply, RequestArgs
 from engines.errors import EngineDead, EngineUnavailable
 from engines.openai_engine import OpenAIEngine
+from engines.vllm_command import SERVED_NAME, serve_command
 from settings import UserError
 
 START_SECONDS = 1800.0
@@ -37,10 +34,6 @@ KVCACHE_GIB = 4
 """vLLM on a CPU: memory for the KV cache, unless VLLM_CPU_KVCACHE_SPACE says otherwise."""
 SETTLE_SECONDS = 0.2
 """A dying process closes its sockets a moment before its end can be seen."""
-SERVED_NAME = "retrace"
-"""What the server calls its model, unless `served_name` says otherwise."""
-ADAPTER_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The LoRA ranks that vLLM can make room for."""
 LOG_PREFIX = re.compile(r"^(\(\w+ pid=\d+\) )?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?", re.M)
 """`(EngineCore pid=12) INFO 11-21 12:36:15 [file.py:7] ` before vLLM's own words."""
 
@@ -230,7 +223,7 @@ class VLLMServer:
     def last_words(self) -> str:
         """What went wrong, as far as the log tells, in one line; names the log."""
         lines = self._lines()
-        errors = [line for line in lines if re.search(r"\b\w*(Error|Exception)\b: ", line)]
+        errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
         words = " | ".join(dict.fromkeys([*errors[-2:], *lines[-2:]])) or "(it wrote nothing)"
         return f"{words[-800:]} (log: {self.log})"
 
@@ -247,86 +240,6 @@ class VLLMServer:
             return []
         plain = LOG_PREFIX.sub("", re.sub(r"\x1b\[[0-9;]*m", "", text))
         return [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
-
-
-def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
-    """The arguments after `python` that serve this model.
-
-    Sampling comes from the recipe alone (`--generation-config vllm`), whatever defaults the model's folder carries.
-
-    Raises:
-        UserError: vLLM is not installed, or the folder is no model.
-    """
-    if find_spec("vllm") is None:
-        raise UserError("engine: vllm-server needs vLLM; install it, or take engine: transformers")
-    model, adapter = _model_and_adapter(settings.model)
-    options: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "port": port,
-        "dtype": settings.dtype,
-        "max-num-seqs": settings.max_batch,
-        "gpu-memory-utilization": settings.gpu_memory_utilization,
-        "tensor-parallel-size": settings.tensor_parallel_size,
-        "max-model-len": settings.max_model_len,
-        "generation-config": "vllm",
-        "structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
-        "served-model-name": None if adapter else settings.served_name or SERVED_NAME,
-    }
-    flags = ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-    if adapter is not None:
-        options["lora-modules"] = f"{settings.served_name or SERVED_NAME}={adapter}"
-        options["max-lora-rank"] = _adapter_rank(adapter)
-        flags.append("--enable-lora")
-    named = [part for key, value in options.items() if value is not None for part in (f"--{key}", str(value))]
-    return [*_entry_point(), "--model", model, *named, *flags]
-
-
-def _entry_point() -> list[str]:
-    """`vllm serve` as a module; its CPU builds are packages of another name, which that command cannot start under."""
-    try:
-        distribution("vllm")
-    except PackageNotFoundError:
-        return ["-m", "vllm.entrypoints.openai.api_server"]
-    return ["-m", "vllm.entrypoints.cli.main", "serve"]
-
-
-def _model_and_adapter(model: str) -> tuple[str, Path | None]:
-    """The base model's folder or hub id, and the adapter's folder if `model` is one."""
-    if model == "embedded":
-        from engines.embedded import embedded_folder
-
-        return str(embedded_folder()), None
-    folder = Path(model).expanduser()
-    if not folder.exists():
-        if model.startswith(("/", "./", "../", "~")):
-            raise UserError(f"model: {model}: no such folder")
-        return model, None
-    if not (folder / "adapter_config.json").is_file():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"model: {folder}: no config.json there; name the folder that holds the model")
-        return str(folder), None
-    base = _adapter_config(folder).get("base_model_name_or_path")
-    if not isinstance(base, str) or not base:
-        raise UserError(f"{folder / 'adapter_config.json'}: base_model_name_or_path: names no base model")
-    return base, folder
-
-
-def _adapter_config(folder: Path) -> dict[str, Any]:
-    path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: not a JSON object; is this adapter complete?")
-    return config
-
-
-def _adapter_rank(folder: Path) -> int:
-    rank = _adapter_config(folder).get("r")
-    if not isinstance(rank, int) or rank > ADAPTER_RANKS[-1]:
-        raise UserError(f"{folder / 'adapter_config.json'}: r: vLLM serves LoRA ranks up to {ADAPTER_RANKS[-1]}")
-    return next(room for room in ADAPTER_RANKS if room >= rank)
 
 
 def _free_port() -> int:

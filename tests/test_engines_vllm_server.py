@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engines import retry, vllm_server
 from engines.contract import EngineSettings
 from engines.errors import EngineDead, EngineUnavailable, PromptTooLong
-from engines.vllm_server import VLLMServerEngine, _counter, serve_command
+from engines.vllm_command import serve_command
+from engines.vllm_server import VLLMServerEngine, _counter
 from settings import UserError
 
 FAULT_SERVER = str(Path(__file__).with_name("fault_server.py"))
@@ -173,6 +174,16 @@ async def test_a_server_that_cannot_start_shows_the_end_of_its_log(
         await stand_in.start()
     assert "\n" not in str(caught.value)
     assert "no kernel" in read_and_remove(str(caught.value).rpartition("log: ")[2].rstrip(")"))
+
+
+def test_the_last_words_leave_out_warnings_that_only_mention_an_error(stand_in: VLLMServerEngine) -> None:
+    server = vllm_server.VLLMServer(settings())
+    server.log.write_text(
+        "(APIServer pid=8) WARNING 11-21 12:32:40 [a.py:2] may cause `OSError: [Errno 24]`\n"
+        "(EngineCore pid=9) ERROR 11-21 12:32:41 [b.py:3] RuntimeError: no memory\nbye\nend\n"
+    )
+    assert server.last_words() == f"RuntimeError: no memory | bye | end (log: {server.log})"
+    server.log.unlink()
 
 
 async def test_a_server_that_never_gets_ready_is_stopped_at_the_deadline(
