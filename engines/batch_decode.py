@@ -221,7 +221,8 @@ class Batch:
 
     def _reserve(self, tokens: int) -> None:
         """Room for every row and `tokens` in each, in round sizes so that growth is rare."""
-        rows = min(self.max_rows, 1 << (len(self.rows) - 1).bit_length())
+        expected = len(self.rows) + len(self.waiting)
+        rows = min(self.max_rows, 1 << (expected - 1).bit_length())
         self.buffers.reserve(rows, -(-tokens // 256) * 256)
 
     # One forward pass

@@ -38,8 +38,8 @@ def json_schema(model: type[BaseModel]) -> str:
 def parse_json(text: str, model: type[T]) -> T | None:
     """The first object in `text` that is a valid `model`, or None.
 
-    Accepts code fences and prose around it, single backslashes of LaTeX, raw line breaks in strings, trailing commas, and
-    an end that was cut off.
+    Accepts code fences and prose around it, single backslashes of LaTeX, raw line breaks in strings, trailing commas,
+    and an end that was cut off.
     """
     for value in _objects(text[:MAX_CHARS]):
         try:
@@ -123,7 +123,9 @@ _SCALAR = re.compile(r"[^\s,}\]]{1,64}")
 _PLAIN = re.compile(r'[^"\\]+')
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
 _COMMAND = re.compile(r"[A-Za-z]+")
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "n": "\n", "r": "\r", "t": "\t"}
+_PROPER = re.compile(r"\\\\[A-Za-z]{2}")
+_IMPROPER = re.compile(r'(?<!\\)(?:\\\\)*\\[^"\\/nrtu]')
 _SCALARS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
 
@@ -137,6 +139,8 @@ class _Reader:
     def __init__(self, text: str, at: int) -> None:
         self.text = text
         self.at = at
+        self.escaped = _PROPER.search(text) is not None and _IMPROPER.search(text) is None
+        """Whether the writer doubles its backslashes, so that single ones are JSON's own."""
 
     def value(self, depth: int) -> Any:
         if depth > MAX_DEPTH:
@@ -229,11 +233,11 @@ class _Reader:
         if following in {'"', "\\", "/"}:
             self.at = at + 2
             return _ESCAPES[following]
-        if following in _ESCAPES:
+        if following in {"n", "r", "t"}:
             command = _COMMAND.match(text, at + 1)
             assert command is not None
-            # `\nThen` is a line break; `\neq`, `\times`, `\frac` and `\boxed` are commands.
-            if not _is_command(command.group()):
+            # `\nThen` is a line break; `\neq` and `\times` are commands. `\b` and `\f` are never meant as JSON means them.
+            if self.escaped or command.group() not in _COMMANDS:
                 self.at = at + 2
                 return _ESCAPES[following]
         self.at = at + 1
@@ -259,10 +263,6 @@ _COMMANDS = frozenset(
     re.findall(
         r"[A-Za-z]+",
         """
-    backprime backsim backslash bar barwedge because begin beta beth between bf bfseries big bigcap bigcup bigg biggl
-    biggr bigl bigoplus bigotimes bigr bigsqcup bigstar bigtriangleup bigvee bigwedge binom blacksquare blacktriangle
-    bm bmod boldsymbol bot bowtie box boxed boxplus boxtimes breve bullet
-    fallingdotseq fbox flat footnotesize forall frac frak frown
     nabla natural ncong ne nearrow neg negthinspace neq newcommand newline nexists ngeq ni nleftarrow nleq nless nmid
     noindent nolimits nonumber normalsize not notag notin nparallel nprec nrightarrow nsim nsubseteq nsupseteq nu
     nwarrow
@@ -274,9 +274,4 @@ _COMMANDS = frozenset(
     """,
     )
 )
-"""LaTeX commands whose first letter is also a JSON escape (b, f, n, r, t)."""
-
-
-def _is_command(letters: str) -> bool:
-    """Whether the letters after a backslash are a LaTeX command (`neq`, `frac`, `timesx` is not)."""
-    return letters in _COMMANDS
+"""LaTeX commands whose first letter is also a JSON escape that text may need (n, r, t)."""

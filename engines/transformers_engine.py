@@ -19,7 +19,8 @@ from engines import batch_attention
 from engines.chat import Chat
 from engines.checkpoint import context_window, open_model
 from engines.contract import Engine, EngineSettings, Reply, Sampling
-from engines.errors import EngineDead, EngineError, EngineRefused, PromptTooLong
+from engines.errors import EngineDead, EngineError, EngineRefused, EngineTimeout
+from engines.request import check_fits, read_wishes
 from engines.structured import Grammars
 from settings import UserError
 
@@ -39,7 +40,6 @@ class TransformersEngine(Engine):
         self._arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._failure: str | None = None
-        self._in_flight: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         if self._worker is not None:
@@ -74,16 +74,9 @@ class TransformersEngine(Engine):
             raise EngineRefused("this engine calls no tools")
         if self._worker is None or self._failure:
             raise EngineDead(self._failure or "the engine was not started; call `await engine.start()` first")
-        args = dict(extra_create_args)
-        seed, continued = args.pop("seed", None), bool(args.pop("continue_final_message", False))
-        logprobs = bool(args.pop("logprobs", False))
-        args.pop("request_id", None)
-        sampling = sampling_from(args)
-        ids = self.chat.ids(messages, continue_final_message=continued)
-        if len(ids) + sampling.max_tokens > self.window:
-            raise PromptTooLong(
-                f"{len(ids)} prompt tokens and max_tokens={sampling.max_tokens} exceed the window of {self.window}"
-            )
+        wishes = read_wishes(extra_create_args)
+        ids = self.chat.ids(messages, continue_final_message=wishes.continue_final_message)
+        check_fits(len(ids), wishes.sampling, window=self.window)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Completion] = loop.create_future()
 
@@ -100,12 +93,16 @@ class TransformersEngine(Engine):
                 loop.call_soon_threadsafe(settle, completion)
 
         grammar = self.grammars.matcher(json_output) if json_output else None
-        request = Request(ids, sampling, seed, done, logprobs=logprobs, grammar=grammar)
+        request = Request(ids, wishes.sampling, wishes.seed, done, logprobs=wishes.logprobs, grammar=grammar)
         if cancellation_token is not None:
             cancellation_token.link_future(answer)
         self._arrivals.put(request)
         try:
-            completion = await answer
+            async with asyncio.timeout(self.settings.deadline):
+                completion = await answer
+        except TimeoutError:
+            self.faults[EngineTimeout.__name__] += 1
+            raise EngineTimeout(f"no answer within {self.settings.deadline:g} s") from None
         except EngineError as error:
             self.faults[type(error).__name__] += 1
             raise
@@ -194,14 +191,6 @@ class TransformersEngine(Engine):
         fault = EngineError(f"{type(error).__name__}: {error}")
         for request in self.batch.drop_all():
             request.done(fault)
-
-
-def sampling_from(args: Mapping[str, Any]) -> Sampling:
-    """The sampling keys of a request. Raises EngineRefused for a key or value that does not exist."""
-    try:
-        return Sampling.model_validate({**args, "stop": tuple(args.get("stop") or ())})
-    except ValueError as error:
-        raise EngineRefused(f"extra_create_args: {error}") from None
 
 
 def _memory(device: Any) -> tuple[int, int]:
