@@ -56,7 +56,6 @@ _PAIRS = (
     (r"\byours\b", "mine"),
     (r"\byour\b", "my"),
     (r"\byou\b", "I"),
-    (r"\bwe should\b", "I should"),
 )
 _SECOND_PERSON = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _PAIRS)
 _STEP_NAME = re.compile(
@@ -103,8 +102,9 @@ def _said(sentence: str) -> str:
         before, sentence = sentence, _LEAD_IN.sub("", sentence)
     sentence = _STEP_NAME.sub(_step_named, sentence)
     sentence = _THIRD_PERSON.sub(_turned, sentence)
-    for pattern, words in _SECOND_PERSON:
-        sentence = pattern.sub(words, sentence)
+    if "you" in sentence.lower():
+        for pattern, words in _SECOND_PERSON:
+            sentence = pattern.sub(words, sentence)
     sentence = _ORDERED_AFTER.sub(lambda order: f"; let me {order[1].lower()}", sentence)
     sentence = re.sub(r"\bam I to\b", "should I", sentence).strip(" ,")
     return capital(_own_order(sentence))
@@ -161,6 +161,8 @@ def reason(turn: Turn, pick: Pick, *, question: str, again: bool = False) -> str
     found = next((item for item in turn.evidence if item.fatal), None)
     if found is None or (critique and _covers(critique, found)):
         return critique or capital(ended(_from_quote(turn, pick, again=again)))
+    if again:
+        return capital(ended(pick(phrases.AGAIN)))
     stated = capital(ended(_from_evidence(found, turn, pick, question=question, again=again)))
     if not critique or normal(critique) == normal(found.detail) or found.kind in ("repeated_step", "refused_answer"):
         return stated

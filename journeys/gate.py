@@ -22,10 +22,10 @@ Each rule yields a short code with the words that broke it:
 import re
 from collections.abc import Iterator, Sequence
 
-from journeys.narrator import tell
-from journeys.prose import STATED_ANSWER, TRACES, equations, normal, numbers, sentences, stated_answers
+from journeys.narrator import Telling, tell
+from journeys.prose import TRACES, equations, normal, numbers, sentences, stated_answers
 from journeys.record import Journey, Record
-from journeys.steps import Told, told_turns
+from journeys.steps import Told
 
 SHORTEST, LONGEST = 0.5, 3.0
 """Bounds on a thought's length over that of the template's text."""
@@ -36,8 +36,9 @@ SAME_SENTENCE = 0.6
 
 _DOUBTS = re.compile(
     r"\?|\b(?:wait|hmm+|hold on|hang on|no[,.:]|oh|oops|not|isn't|aren't|wasn't|doesn't|don't|didn't|can't|cannot|won't"
-    r"|wrong|mistakes?|incorrect|off|errors?|false|forgot|missed|misread|misc\w+|again|instead|circle|redo|start(?:ing)? over"
-    r"|contradict\w*|clash\w*|impossible|actually|haven't|fails?|let me|went|slip\w*|overlooked|reconsider|mixed up)"
+    r"|wrong|mistakes?|incorrect|off|errors?|false|forgot|missed|misread|misc\w+|again|instead|circle|redo|haven't"
+    r"|start(?:ing)? over|contradict\w*|clash\w*|impossible|actually|fails?|let me|went|slip\w*|overlooked|reconsider"
+    r"|mixed up)"
 )
 _LABELS = re.compile(
     r"(?:^|[.!?:]\s+|\*\*)(?:#+\s+\w|(?:step|turn)\s*#?\d+\s*(?:\*\*)?\s*[:.)–-]|(?:policy|critic|user|assistant|agent"
@@ -50,11 +51,25 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _LEAKS = re.compile(
-    r"\b(?:here(?:'s| is) (?:the|my|a) (?:rewrit\w+|revised|thought)|rewrit\w+|the (?:original )?draft"
-    r"|(?:the|these|my|your) notes|must (?:appear|be kept) unchanged|as an ai|you are (?:a|an) \w+|your task|instructions?|respond with|json"
-    r"|first-time explorer|system prompt|must_keep|\$draft)\b",
+    r"\b(?:here(?:'s| is) (?:the|my|a) (?:rewrit\w+|revised|thought)|rewrit\w+|rewrote|the (?:original )?draft"
+    r"|(?:the|these|my|your) notes|must (?:appear|be kept) unchanged|as an ai|you are (?:a|an) \w+|your task"
+    r"|instructions?|respond with|json|first-time explorer|system prompt|must_keep)\b",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[a-z_]+")
+_TRACE_WORDS = frozenset({
+    "critic", "critics", "critique", "critiques", "assistant", "user", "users", "agent", "agents", "policy", "checker",
+    "checkers", "verifier", "verifiers", "verdict", "persona", "prompt", "language",
+})  # fmt: skip
+_LABEL_WORDS = frozenset({
+    "step", "turn", "policy", "critic", "user", "assistant", "agent", "system", "human", "model", "thought",
+    "reasoning", "draft", "narrator",
+})  # fmt: skip
+_LEAK_WORDS = frozenset({
+    "here", "rewrite", "rewrites", "rewriting", "rewritten", "rewrote", "draft", "notes", "unchanged", "ai", "you",
+    "task", "instruction", "instructions", "respond", "json", "explorer", "prompt", "must", "must_keep",
+})  # fmt: skip
+"""A rule is tried only where one of its words stands: looking for words costs a tenth."""
 
 
 class GateReport(Record):
@@ -65,36 +80,35 @@ class GateReport(Record):
     """`code: words that broke the rule`."""
 
 
-def inspect(text: str, journey: Journey, *, shortcut: bool = False, draft: str | None = None) -> GateReport:
+def inspect(text: str, journey: Journey, *, shortcut: bool = False, draft: Telling | None = None) -> GateReport:
     """Every rule that `text` breaks as a telling of `journey`.
 
     Args:
         text: the thought.
         journey: what it tells.
         shortcut: whether it tells the path alone; abandoned branches are then not looked for.
-        draft: the template's text, if it is at hand; the length is measured by it.
+        draft: the template's telling, if it is at hand; the length is measured by it.
     """
-    told = told_turns(journey, shortcut=shortcut)
     plain = normal(text)
     if not plain:
         return GateReport(passed=False, failures=("empty: ",))
-    draft = tell(journey, shortcut=shortcut).text if draft is None else draft
+    draft = draft or tell(journey, shortcut=shortcut)
+    told = draft.told
     failures = (
-        *_lost(plain, told, journey, shortcut=shortcut),
+        *_lost(plain, told, standing=frozenset(turn.id for turn in journey.path)),
         *(() if shortcut else _branches(plain, told)),
-        *_answer(text, told, journey),
+        *_answer(text, told, journey.answer),
         *_voice(text, journey.problem.question),
-        *_shape(text, draft, told),
+        *_shape(text, draft),
     )
     return GateReport(passed=not failures, failures=failures)
 
 
-def _lost(plain: str, told: Sequence[Told], journey: Journey, *, shortcut: bool) -> Iterator[str]:
+def _lost(plain: str, told: Sequence[Told], *, standing: frozenset[int]) -> Iterator[str]:
     """What the path says and the text does not."""
-    standing = {turn.id for turn in journey.path}
     known = set(numbers(plain))
     for one in told:
-        core = normal(one.text)
+        core = one.core
         if one.turn.id not in standing or not core or locate(core, plain) is not None:
             continue
         stated = equations(core)
@@ -141,7 +155,7 @@ def _places(plain: str, told: Sequence[Told]) -> list[tuple[int, int] | None]:
     places: list[tuple[int, int] | None] = []
     cursor = 0
     for one in told:
-        place = _place(normal(one.text), plain, cursor)
+        place = _place(one.core, plain, cursor)
         places.append(place)
         cursor = place[1] if place else cursor
     return places
@@ -195,18 +209,18 @@ def _words(text: str) -> set[str]:
     return {word for word in re.findall(r"[^\W_]+", text) if len(word) > 3 or word.isdigit()}
 
 
-def _answer(text: str, told: Sequence[Told], journey: Journey) -> Iterator[str]:
-    if journey.answer is None:
+def _answer(text: str, told: Sequence[Told], final: str | None) -> Iterator[str]:
+    if final is None:
         yield "no_answer: "
         return
-    answer = normal(journey.answer).rstrip(". ")
+    answer = normal(final).rstrip(". ")
     stated = stated_answers(text)
-    last = next(iter(reversed([found.start() for found in STATED_ANSWER.finditer(text)])), 0)
-    if not stated or not _same(stated[-1], answer) or len(text) - last > TAIL + len(journey.answer):
-        yield f"wrong_answer: {stated[-1][:80] if stated else text[-80:]}"
-    before = sum(_same(found, answer) for one in told for found in stated_answers(one.text))
-    if sum(_same(found, answer) for found in stated) > 1 + before:
-        yield f"repeated_answer: {journey.answer}"
+    at, last = stated[-1] if stated else (0, text[-80:])
+    if not stated or not _same(last, answer) or len(text) - at > TAIL + len(final):
+        yield f"wrong_answer: {last[:80]}"
+    before = sum(_same(found, answer) for one in told if one.turn.answer for _, found in stated_answers(one.text))
+    if sum(_same(found, answer) for _, found in stated) > 1 + before:
+        yield f"repeated_answer: {final}"
 
 
 def _same(stated: str, answer: str) -> bool:
@@ -217,25 +231,34 @@ def _same(stated: str, answer: str) -> bool:
 
 def _voice(text: str, question: str) -> Iterator[str]:
     asked = question.casefold()
-    for code, rule in (("trace", TRACES), ("label", _LABELS), ("markup", _MARKUP), ("leak", _LEAKS)):
+    words = set(_WORD.findall(text.lower()))
+    rules = (
+        ("trace", TRACES, bool(words & _TRACE_WORDS)),
+        ("label", _LABELS, bool(words & _LABEL_WORDS) or "#" in text),
+        ("markup", _MARKUP, any(sign in text for sign in "`<[{")),
+        ("leak", _LEAKS, bool(words & _LEAK_WORDS)),
+    )
+    for code, rule, worth_a_look in rules:
+        if not worth_a_look:
+            continue
         for found in rule.finditer(text):
             if found.group().strip().casefold() not in asked:
                 yield f"{code}: {text[max(0, found.start() - 20) : found.end() + 20].strip()}"
                 break
 
 
-def _shape(text: str, draft: str, told: Sequence[Told]) -> Iterator[str]:
-    ratio = len(text) / max(1, len(draft))
+def _shape(text: str, draft: Telling) -> Iterator[str]:
+    ratio = len(text) / max(1, len(draft.text))
     if not SHORTEST <= ratio <= LONGEST:
         yield f"length: {ratio:.2f} of the template's text"
     paragraphs = [normal(paragraph) for paragraph in text.split("\n\n") if paragraph.strip()]
     for paragraph in dict.fromkeys(paragraphs):
         times = paragraphs.count(paragraph)
-        if times > 1 and times > _times_said(paragraph, told):
+        if times > 1 and times > _times_said(paragraph, draft.told):
             yield f"repeated_paragraph: {paragraph[:80]}"
 
 
 def _times_said(paragraph: str, told: Sequence[Told]) -> int:
     """How often the journey itself takes a step that the paragraph tells: that often it may recur."""
-    cores = [normal(one.text) for one in told if one.text]
+    cores = [one.core for one in told if one.core]
     return max((cores.count(core) for core in cores if core in paragraph), default=1)

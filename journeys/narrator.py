@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import zip_longest
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Telling:
 
     text: str
     spans: tuple[Span, ...]
+    told: tuple[Told, ...]
+    """What it tells, turn by turn."""
 
 
 PARAGRAPH = 420
@@ -84,11 +87,15 @@ class _Page:
     paragraph: int = 0
     """Characters since the last blank line."""
 
+    @property
+    def ends_with_display(self) -> bool:
+        return bool(self.pieces) and self.pieces[-1].endswith(("\\]", "$$", "|"))
+
     def add(self, text: str, turn: int, part: Part, *, gap: str = " ") -> None:
         text = text.strip()
         if not text:
             return
-        gap = gap if self.pieces else ""
+        gap = ("\n" if gap == " " and self.ends_with_display else gap) if self.pieces else ""
         self.paragraph = len(text) if "\n\n" in gap else self.paragraph + len(text)
         start = self.length + len(gap)
         self.pieces += (gap, text)
@@ -130,7 +137,7 @@ class _Teller:
                 self._reflect(told, following)
             before = told
         self._close()
-        return Telling("".join(self.page.pieces), tuple(self.page.spans))
+        return Telling("".join(self.page.pieces), tuple(self.page.spans), self.told)
 
     def _pick(self, table: tuple[str, ...]) -> str:
         """A phrase from `table`: one of the least used, and none that opens like the last."""
@@ -189,7 +196,9 @@ class _Teller:
             self.page.add(self._opened(why), turn.id, "doubt", gap="\n\n")
         if following:
             self.page.add(
-                self._back(turn, standing, following, announced=bool(own) or "Let me" in why), turn.id, "bridge"
+                self._back(turn, standing, following, announced=bool(own) or "Let me" in why or why.endswith("?")),
+                turn.id,
+                "bridge",
             )
         self.plain_steps = 0
 
@@ -247,7 +256,7 @@ class _Teller:
         chain = list(dict.fromkeys(equation for equation in chain if equation))
         if not 2 <= len(chain) <= 4 or normal(chain[-1]).rpartition("=")[2] != normal(answer):
             return ""
-        return self._pick(phrases.RECAP).format(chain=", then ".join(chain)) if self.dice.random() < 0.4 else ""
+        return self._pick(phrases.RECAP).format(chain=", then ".join(chain)) if self.dice.random() < 0.3 else ""
 
     # How it is said
 
@@ -258,7 +267,7 @@ class _Teller:
         return self._joined(self._pick(phrases.ASK if _ASKS.match(why) else phrases.DOUBT), why)
 
     def _joined(self, opener: str, text: str) -> str:
-        return opener + (text if opener.endswith(". ") else _lowered(text))
+        return opener + (text if opener.endswith(". ") else _lowered(text, question=self.journey.problem.question))
 
     def _connected(self, told: Told, before: Told | None) -> str:
         """A step with a connective, where it reads better with one."""
@@ -269,7 +278,8 @@ class _Teller:
             return capital(text)
         terse = bool(_BARE_MATHS.fullmatch(text.rstrip(".")))
         chance = (0.75 if terse else 0.25) + 0.2 * self.plain_steps
-        if (before and answers_a_doubt(before.turn)) or self.dice.random() > chance:
+        closing = bool(self.path) and told.turn is self.path[-1]
+        if (before and answers_a_doubt(before.turn)) or (closing and not terse) or self.dice.random() > chance:
             self.plain_steps += 1
             return capital(text)
         self.plain_steps = 0
@@ -279,12 +289,20 @@ class _Teller:
         table: tuple[str, ...]
         if before is None:
             table = phrases.FIRST
-        elif self.path and told.turn is self.path[-1] and len(self.path) > 3:
+        elif closing and len(self.path) > 3:
             table = phrases.LAST
         else:
             table = phrases.ONWARD if terse else phrases.ONWARD_PROSE
-        opener = self._pick(table)
+            if before and _carries_on(before, told):
+                table = phrases.ONWARD_FROM
+        opener = self._pick(tuple(phrase for phrase in table if phrase.strip(" ,").lower() not in text))
         return opener + _lowered(text) if opener else capital(text)
+
+
+def _carries_on(before: Told, told: Told) -> bool:
+    """Whether a step calculates on with the result of the one before it."""
+    result = _landmark(before).rpartition("=")[2].strip(" $€£")
+    return bool(result) and re.match(rf"[(\s$€£]*{re.escape(result)}(?![\d.,]*\d)", told.text) is not None
 
 
 _DEMOTED = {"quote_not_found", "no_evidence"}
@@ -299,13 +317,20 @@ def _opens_doubt(text: str) -> bool:
     return bool(re.match(r"(?:wait|hmm|no\b|hold on|hang on|oh\b|oops|actually)", text, re.IGNORECASE))
 
 
+@cache
 def _first_word(phrase: str) -> str:
     return re.split(r"[^a-z']", phrase.lower().lstrip("\"' "), maxsplit=1)[0]
 
 
-def _lowered(text: str) -> str:
-    """`text` to stand behind a connective: a small first letter, if the first word is no name, variable or "I"."""
-    return text[0].lower() + text[1:] if _MAY_BE_LOWERED.match(text) else text
+def _lowered(text: str, *, question: str | None = None) -> str:
+    """`text` to stand behind a connective: a small first letter, if the first word is no name, variable or "I".
+
+    With the question at hand any word may be lowered that the question does not write with a capital.
+    """
+    ordinary = _MAY_BE_LOWERED.match(text)
+    if not ordinary and question is not None and (word := re.match(r"[A-Z][a-z]{2,}(?= [a-z])", text)):
+        ordinary = None if word.group() in question else word
+    return text[0].lower() + text[1:] if ordinary else text
 
 
 def _landmark(told: Told) -> str:

@@ -3,9 +3,11 @@
 FIRST = ("First, ", "To start, ", "Start simple: ", "Okay, ", "")
 """Before the first step."""
 
-ONWARD = ("Then ", "Next, ", "Now ", "So ", "After that, ", "From there, ", "And then ")
+ONWARD = ("Then ", "Next, ", "Now ", "After that, ", "And then ")
 """Before a later step; used for fewer than half of them."""
 
+ONWARD_FROM = ("So ", "From there, ", "Then ", "Now ", "Next, ", "And ")
+"""The same where the step calculates on with the last result."""
 ONWARD_PROSE = ("Then ", "Now ", "Next, ")
 
 LAST = ("Finally, ", "Last of all, ", "That leaves one thing: ")

@@ -19,6 +19,7 @@ _LABEL = re.compile(
 _NUMBERED = re.compile(r"^\s*\(?\d{1,2}[.)]\s+(?=\S)")
 _BULLET = re.compile(r"^\s*[-*•–]\s+(?=[A-Za-z$\\(\[])|^\s*•\s*")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(?!\d)")
+_LABEL_ALONE = re.compile(r"^\s*(?:final |the )?(?:answer|solution|result|step \d+)\s*:?\s*$", re.IGNORECASE)
 _BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 ANSWER_LABEL = re.compile(
     r"^\s*(?:the\s+)?(?:final\s+)?answer\s*[:=]\s*(.*\S)\s*$|^\s*####\s*(.*\S)\s*$", re.IGNORECASE
@@ -34,16 +35,13 @@ _RAW_EQUATION = re.compile(
     r"\$[^$\n]*=[^$\n]*\$|(?<![\w\\])[-(]?[$€£]?(?:\d|\(|\b[a-z]\b)[\d\s.,()+\-*/×÷^$€£%−]*(?:\b[a-z]\b[\d\s.()+\-*/×÷^]*)*"
     r"(?:=\s*[-$€£(]*(?:\d[\d.,/()\s+\-*×÷^]*[\d)]|\d|[a-z]\b)%?)+"
 )
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SAME_SIGN = {"\\times": "*", "\\cdot": "*", "×": "*", "·": "*", "÷": "/", "\\div": "/", "−": "-", "–": "-", "—": " - "}
 _SIGNS = re.compile("|".join(re.escape(sign) for sign in sorted(_SAME_SIGN, key=len, reverse=True)) + r"|\$|\*\*")
 
-STATED_ANSWER = re.compile(
-    r"\b(?:the|my|our|final)\s+(?:final\s+|correct\s+)?answer\s*(?:is|:|=|comes to|must be|has to be)?:?\s+(?=\S)"
-    r"|\\boxed\s*(?=\{)",
-    re.IGNORECASE,
-)
-"""Where an answer is stated as final; the answer follows."""
+_STATED_ANSWER = re.compile(r"answer\s*(?:is|:|=|comes to|must be|has to be)?:?\s+(?=\S)|\\boxed\s*(?=\{)")
+_POSSESSED = re.compile(r"\b(?:the|my|our|final)\s+(?:final\s+|correct\s+)?$")
 
 TRACES = re.compile(
     r"\b(?:critics?|critiques?|assistant|users?|agents?|policy|checkers?|verifiers?|verdict|persona|prompt"
@@ -58,9 +56,16 @@ def normal(text: str) -> str:
 
     Operators lose the spaces around them, so that an equation is one token.
     """
-    text = _SIGNS.sub(lambda sign: _SAME_SIGN.get(sign.group(), ""), text.casefold())
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    return " ".join(_TIGHT.sub(r"\1", text).split())
+    text = text.casefold()
+    if "$" in text or "*" in text or "\\" in text or not text.isascii():
+        text = _SIGNS.sub(lambda sign: _SAME_SIGN.get(sign.group(), ""), text)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
+    return " ".join(_TIGHT.sub(_first_group, text).split())
+
+
+def _first_group(found: re.Match[str]) -> str:
+    return found[1]
 
 
 def equations(normalised: str) -> list[str]:
@@ -82,12 +87,21 @@ def sentences(text: str) -> list[str]:
     return [part for part in _SENTENCE_END.split(text) if part]
 
 
-def stated_answers(text: str) -> list[str]:
-    """Each answer that `text` states as final, in `normal` form and in order."""
+def stated_answers(text: str) -> list[tuple[int, str]]:
+    """Where `text` states an answer as final, and the answer in `normal` form."""
+    low = text.lower()
+    if "answer" not in low and "\\boxed" not in low:
+        return []
     stated = []
-    for found in STATED_ANSWER.finditer(text):
-        rest = text[found.end() :]
-        stated.append(normal(braced(rest) if rest.startswith("{") else sentences(rest)[0]).rstrip(". "))
+    for found in _STATED_ANSWER.finditer(low):
+        if found.group().startswith("answer") and not _POSSESSED.search(
+            low[max(0, found.start() - 24) : found.start()]
+        ):
+            continue
+        rest = low[found.end() :]
+        stated.append(
+            (found.start(), normal(braced(rest) if rest.startswith("{") else sentences(rest)[0]).rstrip(". "))
+        )
     return stated
 
 
@@ -115,7 +129,7 @@ def cleaned(step: str) -> str:
 def ended(text: str) -> str:
     """`text` with a full stop, unless it has an end of its own."""
     text = text.rstrip()
-    return text if not text or text[-1] in ".!?:;,…" or text.endswith(("$$", "\\]", "}$", "|")) else text + "."
+    return text if not text or text[-1] in ".!?:;,…" or text.endswith(("$$", "\\]", "|")) else text + "."
 
 
 def capital(text: str) -> str:
@@ -131,7 +145,7 @@ def _bare(line: str) -> str:
     while before != line:
         before = line
         line = _BULLET.sub("", _NUMBERED.sub("", _LABEL.sub("", line)))
-    return line
+    return "" if _LABEL_ALONE.match(line) else line
 
 
 def _unwrapped(step: str) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from journeys import phrases
 from journeys.prose import (
     ANSWER_LABEL,
-    STATED_ANSWER,
     TRACES,
     braced,
     capital,
@@ -19,14 +18,17 @@ from journeys.prose import (
     equations,
     normal,
     sentences,
+    stated_answers,
 )
-from journeys.record import Journey, Move, Turn
+from journeys.record import Journey, Move, Turn, Verdict
 
 _INTERJECTION = re.compile(
     r"(?:(?:wait|hmm+|hold on|hang on|oh|oops|ah|actually|no|sorry|my mistake|right|ok(?:ay)?|i see|of course|yes)\b"
     r"(?:[,.:;!…—–-]+|\s+(?=i\b))\s*)+",
     re.IGNORECASE,
 )
+_PAUSE = re.compile(r"(?:(?:wait|hmm+|hold on|hang on|oh|ok(?:ay)?)\b[,.:;!…—–-]+\s*)+", re.IGNORECASE)
+"""The interjections that do not answer a question."""
 _OWNS = re.compile(
     r"\b(?:mistakes?|wrong|not right|isn't right|(?:that's|that is|i'm|was) off|incorrect|errors?|miscalculat\w*"
     r"|misread|miscount\w*|slipped|slip|forgot|doesn't (?:work|add up|hold|fit)|overlooked|mixed up|reconsider"
@@ -39,7 +41,8 @@ _BARE_OWNING = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:(?:you(?:'re| are) (?:absolutely |quite )?right|thank(?:s| you)[^,.!]*|(?:i )?apologi[sz]e[^,.!]*|sorry[^,.!]*"
+    r"(?:(?:you(?:'re| are) (?:absolutely |quite )?right|thank(?:s| you)[^,.!]*|(?:i )?apologi[sz]e[^,.!]*"
+    r"|(?:i'm |i am )?(?:so )?sorry[^,.!]*"
     r"|good (?:catch|point)|as (?:the critic|you) (?:said|noted|pointed out))[,.!:;]*\s*(?:and |but )?)+",
     re.IGNORECASE,
 )
@@ -59,6 +62,8 @@ class Told:
     """The sentence with which the step itself owns the mistake before it; "" where it has none."""
     text: str
     """The step as written, without that opening; may be empty."""
+    core: str
+    """`text` in `normal` form, for comparing."""
 
     @property
     def bare(self) -> bool:
@@ -80,10 +85,9 @@ def rejected_again(told: Sequence[Told]) -> frozenset[int]:
     again = set()
     for one in told:
         if one.turn.removes:
-            key = normal(one.text)
-            if key in seen:
+            if one.core in seen:
                 again.add(one.turn.id)
-            seen.add(key)
+            seen.add(one.core)
     return frozenset(again)
 
 
@@ -96,21 +100,23 @@ def shown(answer: str) -> str:
 def _told(turn: Turn, turns: Sequence[Turn], *, final: bool) -> Told:
     own, text = "", cleaned(turn.step)
     if turn.replies_to is not None:
-        own, text = _owned(text, turns[turn.replies_to].verdict.critique)
-    return Told(turn, own, without_answer(text, turn.answer or "") if final else _tentative(text))
+        own, text = _owned(text, turns[turn.replies_to].verdict)
+    text = without_answer(text, turn.answer or "") if final else _tentative(text)
+    return Told(turn, own, text, normal(text))
 
 
-def _owned(step: str, critique: str) -> tuple[str, str]:
+def _owned(step: str, verdict: Verdict) -> tuple[str, str]:
     """A step's opening that owns a mistake, and the rest.
 
     Interjections and an echo of the critique go: the doubt before the step says both.
     """
     own: list[str] = []
     rest, before = step, None
-    echo = " ".join(critique.split())
+    echo = " ".join(verdict.critique.split())
+    interjection = _PAUSE if verdict.move is Move.REFLECT else _INTERJECTION
     while rest != before:
         before = rest
-        for opener in (_COURTESY, _INTERJECTION):
+        for opener in (_COURTESY, interjection):
             if found := opener.match(rest):
                 rest = rest[found.end() :].lstrip()
         if echo and rest.startswith(echo):
@@ -151,7 +157,7 @@ def without_answer(text: str, answer: str) -> str:
             sentence = _unboxed(sentence)
             if normal(sentence).strip(" .") == normal(answer).strip(" ."):
                 continue
-        if re.search(r"\w", sentence) and not STATED_ANSWER.search(sentence):
+        if re.search(r"\w", sentence) and not stated_answers(sentence):
             kept.append(ended(sentence) if clause else sentence)
     return ("\n" if "\n" in text else " ").join(kept).strip()
 

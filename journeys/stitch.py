@@ -47,14 +47,13 @@ class Rewrite(Protocol):
 def stitch(journey: Journey, *, shortcut: bool = False, narrator: Narrator | None = None) -> Thought:
     """The journey's thought, by template; with `shortcut` the path alone, without its wrong turns."""
     telling = (narrator or tell)(journey, shortcut=shortcut)
-    draft = None if narrator else telling.text
     return Thought(
         journey_id=journey.id,
         text=telling.text,
         answer=journey.answer,
         spans=telling.spans,
         narrator="template",
-        gate=inspect(telling.text, journey, shortcut=shortcut, draft=draft),
+        gate=inspect(telling.text, journey, shortcut=shortcut, draft=None if narrator else telling),
     )
 
 
@@ -64,14 +63,14 @@ async def narrate(journey: Journey, rewrite: Rewrite) -> Thought:
     Raises:
         Whatever `rewrite` raises: an engine's fault is its caller's to handle.
     """
-    told = stitch(journey)
-    kept = must_keep(journey)
-    written = (await rewrite(told.text, must_keep=kept, journey_id=journey.id)).strip()
-    report = inspect(written, journey, draft=told.text)
+    draft = tell(journey)
+    written = (await rewrite(draft.text, must_keep=must_keep(journey), journey_id=journey.id)).strip()
+    report = inspect(written, journey, draft=draft)
+    thought = stitch(journey)
     if not report.passed:
-        return told.model_copy(update={"fell_back": True, "rejected": report.failures})
-    spans = align(written, Telling(told.text, told.spans))
-    return told.model_copy(update={"text": written, "spans": spans, "narrator": "model", "gate": report})
+        return thought.model_copy(update={"fell_back": True, "rejected": report.failures})
+    spans = align(written, draft)
+    return thought.model_copy(update={"text": written, "spans": spans, "narrator": "model", "gate": report})
 
 
 def must_keep(journey: Journey) -> tuple[str, ...]:
