@@ -236,7 +236,7 @@ class _Reader:
         if following in {"n", "r", "t"}:
             command = _COMMAND.match(text, at + 1)
             assert command is not None
-            # `\nThen` is a line break; `\neq` and `\times` are commands. `\b` and `\f` are never meant as JSON means them.
+            # `\nThen` is a line break, `\neq` a command. `\b` and `\f` are never meant as JSON means them.
             if self.escaped or command.group() not in _COMMANDS:
                 self.at = at + 2
                 return _ESCAPES[following]
