@@ -47,7 +47,7 @@ async def call(
     reply = await client.create(
         messages, json_output=schema, extra_create_args=args, cancellation_token=cancellation_token
     )
-    cost = Cost.model_construct(
+    cost = Cost(
         prompt_tokens=reply.usage.prompt_tokens,
         completion_tokens=reply.usage.completion_tokens,
         cached_tokens=getattr(reply, "cached_tokens", 0),

@@ -59,19 +59,18 @@ class PolicyAgent(BaseChatAgent):
         if self.persona.retry_temperature is not None and reply_to and reply_to.verdict.move is Move.BACKTRACK:
             sampling = sampling.model_copy(update={"temperature": self.persona.retry_temperature})
         more: dict[str, Any] = {"logprobs": True} if self._logprobs else {}
-        opening = ""
+        opening = self.prompt.opening(view)
+        messages = self.prompt.messages(view, opening)
         if self.persona.mode == "monologue":
-            opening = self.prompt.opening(view)
-            more |= {"continue_final_message": True, "stop": (self.persona.delimiter, *sampling.stop)}
+            more["stop"] = (self.persona.delimiter, *sampling.stop)
+            more["continue_final_message"] = isinstance(messages[-1], AssistantMessage)
         args = request_args(
             sampling,
             seed=view.seed,
             request_id=f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/0",
             **more,
         )
-        reply, cost = await call(
-            self._client, self.prompt.messages(view, opening), args, cancellation_token=cancellation_token
-        )
+        reply, cost = await call(self._client, messages, args, cancellation_token=cancellation_token)
         written = str(reply.content).strip()
         return Proposal(
             step=f"{opening} {written}".strip() if written else "",
@@ -106,8 +105,8 @@ class PolicyPrompt:
         return [*self._head, task, *exchanges, ask] if exchanges else [*self._head, _joined(task, ask)]
 
     def opening(self, view: PolicyView) -> str:
-        """The first-person words with which a step that answers a critique begins (mode monologue)."""
-        if (reply_to := view.reply_to) is None:
+        """The first-person words with which a step that answers a critique begins; empty in mode chat."""
+        if self.persona.mode == "chat" or (reply_to := view.reply_to) is None:
             return ""
         # No space at the end: the model's own next token begins with one.
         return _critique(self.persona, reply_to, seed=view.seed).rstrip()

@@ -4,11 +4,16 @@ A view holds all that a speaker may know. It carries the question's text, never 
 cannot reach a prompt because it is not there (oracle separation, design section 3).
 """
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from autogen_agentchat.messages import StructuredMessage
+from pydantic import SkipValidation
 
 from journeys.record import Cost, Evidence, FinishReason, Record, Turn, Verdict
+
+
+Turns = Annotated[tuple[Turn, ...], SkipValidation]
+"""Turns out of the record, valid already: checking them again for every view would cost more with every turn."""
 
 
 class PolicyView(Record):
@@ -16,8 +21,8 @@ class PolicyView(Record):
 
     journey_id: str
     question: str
-    path: tuple[Turn, ...]
-    turns: tuple[Turn, ...]
+    path: Turns
+    turns: Turns
     """Every turn so far, in the order of time, for personas that remember their abandoned tries."""
     seed: int
 
@@ -42,8 +47,8 @@ class CriticView(Record):
 
     journey_id: str
     question: str
-    path: tuple[Turn, ...]
-    turns: tuple[Turn, ...]
+    path: Turns
+    turns: Turns
     step: str
     evidence: tuple[Evidence, ...]
     answer: str | None

@@ -1,0 +1,122 @@
+"""Engines, personas and referee, put together into a team for each journey."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from agents.critic import CriticAgent, SelfCritic, make_critic
+from agents.narrator import load_narrator, rewriter
+from agents.persona import CriticPersona, PolicyPersona, load_critic, load_policy
+from agents.policy import PolicyAgent
+from engines.contract import Engine, EngineSettings
+from engines.open import open_engine
+from generation.settings import CriticSettings, GenerateSettings, NarratorSettings
+from journeys.record import Voice
+from journeys.stitch import Rewrite
+from problems.referee import Referee
+from protocols.team import JourneyTeam
+from settings import UserError
+
+Open = Callable[[EngineSettings], Engine]
+
+
+class Company:
+    """The engines and personas of a run; `team()` casts one journey. Use as `async with`.
+
+    Everything a user can get wrong about personas and engines is found in the constructor, before a model loads.
+    """
+
+    def __init__(self, settings: GenerateSettings, *, open_engine: Open = open_engine) -> None:
+        self.settings = settings
+        policy = load_policy(settings.policy.persona)
+        critic = load_critic(settings.critic.persona)
+        self.policy: PolicyPersona = policy.model_copy(
+            update={"sampling": settings.policy.sampling.over(policy.sampling)}
+        )
+        self.critic: CriticPersona | None = None
+        if set(settings.protocol.roles) & {"critic", "self_critic"}:
+            self.critic = critic.model_copy(update={"sampling": settings.critic.sampling.over(critic.sampling)})
+        if "self_critic" in settings.protocol.roles and critic.kind != "model":
+            raise UserError(
+                f"critic.persona: protocol {settings.protocol.kind!r} lets the policy's model judge itself and needs a "
+                f"persona of kind 'model', such as self; {critic.name!r} is of kind {critic.kind!r}"
+            )
+        self.referee = Referee(settings.checkers)
+        self._engines: dict[str, Engine] = {}
+        self._open = open_engine
+        self.policy_engine = self._engine(settings.policy)
+        self.critic_engine: Engine | None = None
+        if self.critic and self.critic.kind == "model":
+            own = self._own(settings.critic) if "critic" in settings.protocol.roles else None
+            self.critic_engine = own or self.policy_engine
+        self.rewrite: Rewrite | None = None
+        if settings.narrator.kind == "model":
+            narrator = load_narrator(settings.narrator.persona)
+            engine = self._own(settings.narrator) or self.policy_engine
+            sampling = settings.narrator.sampling.over(narrator.sampling)
+            self.rewrite = rewriter(narrator.model_copy(update={"sampling": sampling}), engine, seed=settings.seed)
+        self._stack = AsyncExitStack()
+
+    @property
+    def engines(self) -> list[Engine]:
+        """Each engine once, also where roles share one."""
+        return list(self._engines.values())
+
+    @property
+    def voices(self) -> tuple[Voice, Voice | None]:
+        policy = Voice(persona=self.policy.name, model=self.policy_engine.model_name)
+        if self.critic is None:
+            return policy, None
+        return policy, Voice(
+            persona=self.critic.name, model=self.critic_engine.model_name if self.critic_engine else ""
+        )
+
+    def team(self) -> JourneyTeam:
+        """A fresh team: agents belong to one journey, engines and referee to all."""
+        policy = PolicyAgent(self.policy, self.policy_engine, logprobs=self.settings.policy.logprobs)
+        return JourneyTeam(
+            protocol=self.settings.protocol,
+            policy=policy,
+            critic=self._critic(policy),
+            referee=self.referee,
+            budgets=self.settings.budgets,
+            trust=self.critic.trust if self.critic else "critic",
+            voices=self.voices,
+            seed=self.settings.seed,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._stack.callback(self.referee.close)
+            for engine in self.engines:
+                self._stack.push_async_callback(engine.close)
+                await engine.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def _critic(self, policy: PolicyAgent) -> CriticAgent | None:
+        if self.critic is None:
+            return None
+        if "self_critic" in self.settings.protocol.roles:
+            return SelfCritic(self.critic, self.policy_engine, policy.prompt)
+        return make_critic(self.critic, self.critic_engine)
+
+    def _own(self, settings: CriticSettings | NarratorSettings) -> Engine | None:
+        """The role's own engine, or None when it names no model and shares the policy's."""
+        return None if settings.model is None else self._engine(settings)
+
+    def _engine(self, settings: EngineSettings) -> Engine:
+        """One engine for equal engine settings: two roles on one model load it once."""
+        plain = EngineSettings.model_validate({key: getattr(settings, key) for key in EngineSettings.model_fields})
+        key = plain.model_dump_json()
+        if key not in self._engines:
+            self._engines[key] = self._open(plain)
+        return self._engines[key]

@@ -1,0 +1,181 @@
+"""`python run.py generate`: the stages of a run, in order."""
+
+import gc
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autogen_core.models import LLMMessage
+
+from engines.open import open_engine
+from generation.cast import Company, Open
+from generation.estimate import Estimate, estimate, first_prompts
+from generation.folder import RunFolder, as_yaml
+from generation.narrate import narrate_all
+from generation.progress import ProgressView
+from generation.run import Ending, grow_all
+from generation.settings import GenerateSettings
+from generation.summary import summarize_run
+from journeys.decontaminate import contaminated
+from journeys.exports import ExportCounts, Provenance, accepted, export
+from journeys.record import Journey, Move, Problem
+from journeys.stitch import Thought, stitch
+from journeys.store import Store
+from problems.rows import FieldNames, read_rows
+from problems.sources import ProblemSettings, load_problems
+from settings import UserError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    folder: RunFolder
+    summary: dict[str, Any]
+    ending: Ending
+    sample: tuple[Journey, Thought] | None
+    """An accepted journey, with a backtrack if there is one, for reading."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What `--dry-run` shows."""
+
+    config: dict[str, Any]
+    journeys: int
+    prompts: Mapping[str, Sequence[LLMMessage]]
+    estimate: Estimate
+
+    @property
+    def config_yaml(self) -> str:
+        return as_yaml(self.config)
+
+
+async def generate(
+    settings: GenerateSettings, *, recipe: Path | None = None, open_engine: Open = open_engine
+) -> Outcome:
+    """Grow, narrate, export and count. Called again on the same folder it goes on where it stopped.
+
+    Raises:
+        UserError: something the user can mend; found before a model loads wherever it can be known.
+    """
+    company = Company(settings, open_engine=open_engine)
+    problems = _problems(settings)
+    dirty = _contaminated(problems, settings)
+    folder = RunFolder(settings.folder(recipe))
+    folder.open(settings)
+    with Store(folder.database) as store:
+        store.add_problems(problems)
+        store.flush()
+        total = len(problems) * settings.journeys_per_problem
+        run = _provenance(settings, company, problems, name=folder.path.name)
+        del problems  # from here on they are read from the store, one at a time
+        ending = await _speak(settings, store=store, company=company, total=total)
+        exported = export(store, folder.exports, settings.export, run=run, dirty=dirty)
+        summary = _summary(store, exported)
+        folder.write_summary(summary)
+        return Outcome(folder, summary, ending, _sample(store, settings, dirty))
+
+
+def preview(settings: GenerateSettings, *, recipe: Path | None = None, open_engine: Open = open_engine) -> Preview:
+    """What a run would do. Nothing is loaded and nothing is written."""
+    company = Company(settings, open_engine=open_engine)
+    problems = _problems(settings)
+    journeys = len(problems) * settings.journeys_per_problem
+    return Preview(
+        config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
+        journeys=journeys,
+        prompts=dict(first_prompts(company, problems[0])),
+        estimate=estimate(settings, company, problems[0], journeys=journeys),
+    )
+
+
+def _problems(settings: GenerateSettings) -> list[Problem]:
+    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
+    if not problems:
+        raise UserError("problems: the source gave none; check problems.path and num_problems")
+    return problems
+
+
+def _contaminated(problems: Sequence[Problem], settings: GenerateSettings) -> dict[str, str]:
+    """The problems that overlap with the named evaluation files, by id."""
+    rows = (row for path in settings.decontaminate.against for row in read_rows(path, FieldNames()))
+    return contaminated(problems, (str(row.question) for row in rows), ngram=settings.decontaminate.ngram)
+
+
+async def _speak(settings: GenerateSettings, *, store: Store, company: Company, total: int) -> Ending:
+    """The stages that need engines; where all is done, no engine is started."""
+    counts = store.counts()
+    to_narrate = company.rewrite is not None and store.unnarrated(limit=1)
+    if counts.finished == total and not to_narrate:
+        return Ending()
+    async with company:
+        gc.collect()
+        gc.freeze()  # models and libraries stay until the end: no use in looking through them for garbage again
+        started = time.monotonic()
+        try:
+            with ProgressView(total=total, counts=counts) as view:
+                ending = await grow_all(settings, store=store, company=company, watcher=view)
+            if company.rewrite is not None and not ending.interrupted:
+                await narrate_all(store, company.rewrite)
+        finally:
+            gc.unfreeze()
+            _account(store, company, seconds=time.monotonic() - started)
+    return ending
+
+
+def _account(store: Store, company: Company, *, seconds: float) -> None:
+    """Add this session's time and engine faults to those of the sessions before it."""
+    faults = Counter(json.loads(store.meta("engine_faults") or "{}"))
+    for engine in company.engines:
+        faults.update(engine.faults)
+    store.set_meta("engine_faults", json.dumps(faults))
+    store.set_meta("seconds", str(float(store.meta("seconds") or 0) + seconds))
+    store.flush()
+
+
+def _summary(store: Store, exported: ExportCounts) -> dict[str, Any]:
+    faults = Counter(json.loads(store.meta("engine_faults") or "{}"))
+    return summarize_run(store, exported=exported, seconds=float(store.meta("seconds") or 0), faults=faults)
+
+
+def _provenance(settings: GenerateSettings, company: Company, problems: Sequence[Problem], *, name: str) -> Provenance:
+    policy, critic = company.voices
+    return Provenance(
+        name=name,
+        protocol=settings.protocol.kind,
+        policy=policy,
+        critic=critic,
+        narrator=settings.narrator.kind,
+        problems=_in_words(settings.problems),
+        num_problems=len(problems),
+        seed=settings.seed,
+        digest=settings.digest(),
+        decontaminated_against=settings.decontaminate.against,
+        ngram=settings.decontaminate.ngram,
+    )
+
+
+def _in_words(problems: ProblemSettings) -> str:
+    if problems.source == "reasoning_gym":
+        return f"reasoning-gym: {', '.join(task.name for task in problems.tasks)}"
+    return f"{problems.path} ({problems.split})" if problems.source == "hub" else problems.path
+
+
+def _sample(store: Store, settings: GenerateSettings, dirty: Mapping[str, str]) -> tuple[Journey, Thought] | None:
+    """The first accepted journey with one or two backtracks; failing that, the first accepted one."""
+    first: tuple[Journey, Thought] | None = None
+    for journey in store.journeys(outcome="solved"):
+        if accepted(journey, settings.export, dirty=dirty) is not None:
+            continue
+        thought = store.thought(journey.id, shortcut=False) or stitch(journey)
+        if not thought.gate.passed:
+            continue
+        if 1 <= journey.count(Move.BACKTRACK) <= 2:
+            return journey, thought
+        first = first or (journey, thought)
+    return first

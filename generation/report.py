@@ -1,0 +1,113 @@
+"""What the commands print: tables for people, JSON for scripts."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from generation.summary import summary_table
+
+if TYPE_CHECKING:
+    from engines.doctor import Finding
+
+    from generation.command import Outcome, Preview
+
+WIDTH = 100
+
+
+def print_outcome(outcome: "Outcome") -> None:
+    """The table, the paths of what was written, and one thought to read."""
+    console = Console(highlight=False)
+    console.print(summary_table(outcome.summary))
+    folder = outcome.folder
+    paths = Table(title="Written", show_header=False, title_justify="left")
+    paths.add_column(style="bold")
+    paths.add_column(overflow="fold")
+    rows = ", ".join(f"{name} {count}" for name, count in outcome.summary["exports"].items())
+    paths.add_row("datasets", f"{folder.exports}/  ({rows})")
+    paths.add_row("store", str(folder.database))
+    paths.add_row("summary", str(folder.summary))
+    console.print(paths)
+    if outcome.sample:
+        journey, thought = outcome.sample
+        body = Text(f"{journey.problem.question.strip()}\n\n", style="bold")
+        body.append(thought.text, style="none")
+        console.print(Panel(body, title=f"One thought to read: {journey.id}", title_align="left", width=WIDTH))
+
+
+def print_preview(preview: "Preview", *, as_json: bool) -> None:
+    """`--dry-run`."""
+    cost = preview.estimate
+    ranges = {
+        "calls": cost.calls,
+        "prompt_tokens": cost.prompt_tokens,
+        "completion_tokens": cost.completion_tokens,
+        "seconds": tuple(round(seconds) for seconds in cost.seconds),
+    }
+    prompts = {
+        role: [{"role": type(m).__name__.removesuffix("Message").lower(), "content": str(m.content)} for m in messages]
+        for role, messages in preview.prompts.items()
+    }
+    if as_json:
+        print_json({"config": preview.config, "prompts": prompts, "estimate": ranges})
+        return
+    console = Console(highlight=False, markup=False)
+    console.print("# Resolved config\n" + preview.config_yaml, soft_wrap=True)
+    for role, messages in prompts.items():
+        console.print(f"# First prompt of the {role}")
+        for message in messages:
+            console.print(f"[{message['role']}]\n{message['content']}\n", soft_wrap=True)
+    console.print(f"# Estimate for {preview.journeys} journeys: typical .. at the limit of the budgets")
+    for name, (low, high) in ranges.items():
+        console.print(f"{name:>18}  {low:>12,} .. {high:,}")
+    console.print("Prompt tokens are counted before prefix caching. Time spans slow to fast machines of each kind.")
+
+
+def print_json(value: Any) -> None:
+    """For scripts: JSON on stdout and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
+    """`doctor`."""
+    if as_json:
+        print_json([finding.model_dump() for finding in findings])
+        return
+    console = Console(highlight=False)
+    table = Table(title="What works on this machine", title_justify="left")
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
+        table.add_row(mark, Text(finding.name), Text(finding.detail), Text("" if finding.ok else finding.remedy))
+    console.print(table)
+
+
+def keys(kind: type[BaseModel]) -> str:
+    """Every key of a recipe with its default and meaning, one to a line."""
+    return "\n".join(_keys(kind, ""))
+
+
+def _keys(kind: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in kind.model_fields.items():
+        key = f"{prefix}{name}"
+        default = field.get_default(call_default_factory=True, validated_data={})
+        if isinstance(default, BaseModel):
+            yield from _keys(type(default), f"{key}.")
+            continue
+        shown = "required" if default is PydanticUndefined else _plain(default)
+        meaning = " ".join((field.description or "").split())
+        head = f"--{key.replace('_', '-')} [{shown}]"
+        yield textwrap.fill(f"{head}  {meaning}", width=WIDTH, subsequent_indent="      ") if meaning else head
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)

@@ -1,0 +1,136 @@
+"""The recipe of a run, and which of its keys a resumed run may change."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from engines.contract import EngineSettings, Sampling
+from journeys.draft import Budgets
+from journeys.exports import ExportSettings
+from problems.referee import CheckerSettings
+from problems.sources import ProblemSettings
+from protocols import ProtocolSetting
+from protocols.dialogue import Dialogue
+from settings import Settings
+
+
+class SamplingOverride(Settings):
+    """Sampling keys that replace the persona's own."""
+
+    temperature: float | None = Field(None, ge=0, le=10)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    stop: tuple[str, ...] | None = None
+
+    def over(self, sampling: Sampling) -> Sampling:
+        return sampling.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class PolicySettings(EngineSettings):
+    """Who proposes: a persona and the model that speaks it."""
+
+    persona: str = "stepwise"
+    """A name in configs/personas/policy/, or a YAML file."""
+    sampling: SamplingOverride = SamplingOverride()
+    logprobs: bool = False
+    """Ask for log-probabilities and record each step's confidence."""
+
+
+class CriticSettings(EngineSettings):
+    """Who judges."""
+
+    model: str | None = None  # type: ignore[assignment]
+    """As policy.model; null shares the policy's engine."""
+    persona: str = "evidence"
+    """A name in configs/personas/critic/, or a YAML file."""
+    sampling: SamplingOverride = SamplingOverride()
+
+
+class NarratorSettings(EngineSettings):
+    """Who turns a journey into one thought."""
+
+    kind: Literal["template", "model"] = "template"
+    """`template` is deterministic and offline; `model` has a language model rewrite its text, under the same gate."""
+    model: str | None = None  # type: ignore[assignment]
+    """As policy.model; null shares the policy's engine."""
+    persona: str = "narrator"
+    """A name in configs/personas/narrator/, or a YAML file."""
+    sampling: SamplingOverride = SamplingOverride()
+
+
+class DecontaminationSettings(Settings):
+    """Which problems are too close to an evaluation set to be trained on."""
+
+    against: tuple[str, ...] = ()
+    """JSONL or Parquet files whose questions must not reappear."""
+    ngram: int = Field(13, ge=2)
+    """Words in a row that count as the same text."""
+
+
+class GenerateSettings(Settings):
+    """Everything `python run.py generate` does, in one value."""
+
+    name: str | None = None
+    """The run's folder in runs_dir; null takes the recipe's name."""
+    runs_dir: str = "runs"
+    seed: int = Field(0, ge=0)
+    num_problems: int | None = Field(None, ge=1)
+    """Problems to take from the source; null takes all of a file."""
+    journeys_per_problem: int = Field(1, ge=1)
+    protocol: ProtocolSetting = Dialogue()
+    budgets: Budgets = Budgets()
+    problems: ProblemSettings = ProblemSettings()
+    checkers: CheckerSettings = CheckerSettings()
+    policy: PolicySettings = PolicySettings()
+    critic: CriticSettings = CriticSettings()
+    narrator: NarratorSettings = NarratorSettings()
+    export: ExportSettings = ExportSettings()
+    decontaminate: DecontaminationSettings = DecontaminationSettings()
+    concurrency: int = Field(64, ge=1)
+    """Journeys in flight at once."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError("a run's name is letters, digits, '.', '_' and '-', and starts with a letter or digit")
+        return name
+
+    def folder(self, recipe: Path | None) -> Path:
+        """The run's folder."""
+        return Path(self.runs_dir) / (self.name or (recipe.stem if recipe else "run"))
+
+    def binding(self) -> dict[str, Any]:
+        """The keys that decide which journeys come out; a resumed run must agree on them.
+
+        Left out: where the folder is, how many journeys run at once, what only concerns this machine, and what is
+        derived from the store and can be made again (narration, exports, decontamination).
+        """
+        config = self.model_dump(mode="json")
+        for key in ("name", "runs_dir", "concurrency", "narrator", "export", "decontaminate"):
+            del config[key]
+        for role in ("policy", "critic"):
+            for key in MACHINE_KEYS:
+                del config[role][key]
+        return config
+
+    def digest(self) -> str:
+        """A short name for `binding()`; cards and records carry it."""
+        return hashlib.sha256(json.dumps(self.binding(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+MACHINE_KEYS = (
+    "api_key_env",
+    "max_batch",
+    "gpu_memory_utilization",
+    "tensor_parallel_size",
+    "request_timeout",
+    "deadline",
+    "max_retries",
+)

@@ -1,0 +1,120 @@
+#!/usr/bin/env python
+"""Retrace's command line: parses, wires, prints. `python run.py COMMAND --help` shows examples."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from settings import UserError
+
+EXIT_FAULT, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 a fault, 2 something to mend, 130 interrupted."""
+    parser = _parser()
+    args, overrides = parser.parse_known_args(argv)
+    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        if args.command == "generate":
+            return _generate(args, overrides)
+        if overrides:
+            raise UserError(f"command line: {overrides[0]!r} is not an option of {args.command}")
+        return _doctor(args)
+    except UserError as error:
+        return _complain(str(error), EXIT_USER)
+    except KeyboardInterrupt:
+        return _complain("stopped", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        return EXIT_FAULT
+    except Exception as error:
+        if args.verbose:
+            raise
+        return _complain(f"{type(error).__name__}: {error}"[:500] + " (--verbose shows where)", EXIT_FAULT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
+    shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    generate = commands.add_parser(
+        "generate",
+        parents=[shared],
+        help="grow journeys over problems and export a verified dataset",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        description="Policy and critic talk over problems; what they say is verified, stitched and exported.\n"
+        "Every key of a recipe is an option: --num-problems 50 --policy.model FOLDER --critic.persona strict",
+        epilog="examples:\n"
+        "  python run.py generate --config configs/embedded.yaml\n"
+        "  python run.py generate --config configs/gsm8k.yaml --policy.model Qwen/Qwen2.5-1.5B-Instruct --name mine\n"
+        "  python run.py generate --config configs/embedded.yaml --dry-run\n"
+        "  python run.py generate --keys            # every key with its default and meaning",
+    )
+    generate.add_argument("--config", type=Path, help="the recipe, a YAML file (configs/*.yaml)")
+    generate.add_argument("--dry-run", action="store_true", help="show config, first prompts and cost; load nothing")
+    generate.add_argument("--keys", action="store_true", help="list every key that a recipe may set")
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[shared],
+        help="say what works on this machine and what to install",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python run.py doctor",
+    )
+    doctor.set_defaults(config=None)
+    return parser
+
+
+def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from generation import report
+    from generation.command import generate, preview
+    from generation.settings import GenerateSettings
+    from settings import load, overrides_from_flags
+
+    if args.keys:
+        print(report.keys(GenerateSettings))
+        return 0
+    settings = load(GenerateSettings, args.config, overrides_from_flags(overrides))
+    if args.dry_run:
+        report.print_preview(preview(settings, recipe=args.config), as_json=args.json)
+        return 0
+    outcome = asyncio.run(generate(settings, recipe=args.config))
+    if args.json:
+        report.print_json(outcome.summary)
+    else:
+        report.print_outcome(outcome)
+    if outcome.ending.fault:
+        return _complain(f"the engine gave out: {outcome.ending.fault}; run the same command to go on", EXIT_FAULT)
+    if broken := outcome.summary["engine_error"]:
+        return _complain(
+            f"{broken} journeys were broken off by engine errors, the last one: "
+            f"{outcome.ending.last_error}; run the same command to go on with them",
+            EXIT_FAULT,
+        )
+    if outcome.ending.interrupted:
+        return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from engines.doctor import examine
+
+    from generation import report
+
+    findings = examine()
+    report.print_findings(findings, as_json=args.json)
+    return 0 if all(finding.ok for finding in findings) else EXIT_FAULT
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"retrace: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
