@@ -22,7 +22,7 @@ _SENTENCE = re.compile(
     r"\b[Tt]he\s+(?:final\s+|correct\s+|right\s+)?answer\s+is\s*(?:therefore|thus|simply|just)?\s*:?\s*"
 )
 _HYPOTHESIS = re.compile(
-    r"\b(?:if|whether|suppose|assume|assuming|check|unless|maybe|perhaps|perhaps|doubt|claim|claims|claimed|thought|"
+    r"\b(?:if|whether|suppose|assume|assuming|check|unless|maybe|perhaps|doubt|claim|claims|claimed|thought|"
     r"think|guess|says?|said|could|might|not|never|when|until)\b",
     re.IGNORECASE,
 )
@@ -80,7 +80,7 @@ def final_answer(step: str) -> str | None:
 
 
 def reference_answer(solution: str) -> str | None:
-    """The answer inside a source's answer text: after `####`, in the last `\\boxed{}`, or the text itself if it is plain.
+    """The answer inside a source's answer text: after `####`, in the last `\\boxed{}`, or else the text itself.
 
     None when the text holds no answer (it is empty, or `nan`).
     """
@@ -94,15 +94,15 @@ def reference_answer(solution: str) -> str | None:
     if boxed is not None:
         return tidy(boxed[1])
     sentence = _closing_sentence(text)
-    return tidy(sentence[1] if sentence else text, keep_periods=False)
+    return tidy(sentence[1] if sentence else text)
 
 
-def tidy(span: str, *, keep_periods: bool = False) -> str | None:
+def tidy(span: str) -> str | None:
     """A span without its delimiters, bold marks and trailing period; None when nothing is left."""
     text = span.strip()[:MAX_ANSWER_CHARS].strip()
     for _ in range(6):
         before = text
-        if not keep_periods and text.endswith((".", "。", ",", ";")) and not text.endswith("..."):
+        if text.endswith((".", "。", ",", ";")) and not text.endswith("..."):
             text = text[:-1].rstrip()
         for left, right in _WRAPPERS:
             if len(text) >= len(left) + len(right) and text.startswith(left) and text.endswith(right):

@@ -79,8 +79,8 @@ def normalised(step: str) -> str:
 def contradiction(scene: Scene) -> tuple[Evidence, ...]:
     """A name or a computation that the path gave one value and the step gives another.
 
-    Running totals are not contradictions: a new value that is computed in place, that mentions the old one, or that comes
-    with a word of change ("now", "left", "or") is a new state, not a second opinion.
+    Running totals are not contradictions: a new value that is computed in place, that mentions the old one, or that
+    comes with a word of change ("now", "left", "or") is a new state, not a second opinion.
     """
     found = []
     now = bindings(scene.step)
@@ -152,8 +152,8 @@ CHECKERS: dict[str, Checker] = {
 def lucky_reasons(problem: Problem, path: Sequence[str], answer: str) -> tuple[str, ...]:
     """Why a right final answer does not follow from the path; empty when it does, or when nobody can tell.
 
-    A false equation that still stands is a reason for every problem. That no equation yields the answer is a reason only
-    where the answer is a number and the problem asks for arithmetic: letters are counted without equations.
+    A false equation that still stands is a reason for every problem. That no equation yields the answer is a reason
+    only where the answer is a number and the problem asks for arithmetic: letters are counted without equations.
     """
     reasons = [f"a false equation stands: {e.quote}" for step in path for e in equations(step) if not e.holds]
     value = plain_number(answer, units=True)
@@ -175,10 +175,24 @@ def _is_arithmetical(problem: Problem, path: Sequence[str]) -> bool:
 _YIELD = re.compile(r"(?P<left>[^=\n≈]*)[=≈]\s*(?P<right>[^=\n≈]{1,60})")
 
 
+_VARIABLE = re.compile(r"(?<=[-+*/\d(])\s*([A-Za-z])(?![A-Za-z])|(?<![A-Za-z])([A-Za-z])(?=\s*[-+*/])")
+"""A single letter beside a number or a sign."""
+
+
+def _comes_to(equation: Equation, value: Fraction) -> bool:
+    """Whether an equation arrives at the answer: as it is, in percent or cents, or rounded to a whole."""
+    for result in {equation.stated, equation.value}:
+        if result == value or result * 100 == value:
+            return True
+        if value.denominator == 1 and result.denominator != 1 and abs(result - value) < 1:
+            return True
+    return False
+
+
 def _yields(path: Sequence[str], value: Fraction) -> bool:
     for step in path:
         found: tuple[Equation, ...] = equations(step)
-        if any(e.operated and e.holds and (e.stated == value or e.value == value) for e in found):
+        if any(e.operated and e.holds and _comes_to(e, value) for e in found):
             return True
     # Algebra and words: a line that computes something and arrives at the value, though its left side cannot be read.
     variables: set[str] = set()
@@ -186,13 +200,12 @@ def _yields(path: Sequence[str], value: Fraction) -> bool:
         for match in _YIELD.finditer(step[:20_000]):
             left = match["left"][-200:]
             computes = re.search(
-                r"\d\s*[-+*/×÷^]|[-+*/×÷^]\s*\d|\\(?:frac|sqrt|times|cdot|binom)|\d[a-zA-Z]\b|[!|]", left
+                r"\d\s*[-+*/×÷^]|[-+*/×÷^]\s*\d|\\(?:frac|sqrt|times|cdot|binom)|\d[a-zA-Z]\b|\d\s*\(|[!|]", left
             )
-            letters = set(re.findall(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])|\\[a-z]+", left))
+            letters = set(re.findall(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])", left))
             right = re.match(r"[\s$\\({]*(-?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?|\\[dt]?frac\{\d+\}\{\d+\})", match["right"])
             arrived = right is not None and plain_number(right[1]) == value
             if arrived and (computes or letters & variables):
                 return True
-            if computes:
-                variables |= letters
+            variables |= {one or two for one, two in _VARIABLE.findall(match[0])}
     return False

@@ -1,7 +1,8 @@
 """What a worker process does: equality by math-verify, scores by reasoning-gym. `python -m problems.grading SECONDS`.
 
-math-verify is asked about two final answers, never about a text: each is wrapped in one box of its own. Its timeouts are
-off (they need the main thread and cannot stop C code); the kernel ends this process when a request has used its CPU time.
+math-verify is asked about two final answers, never about a text: each is wrapped in one box of its own. Its timeouts
+are off (they need the main thread and cannot stop C code); the kernel ends this process once a request has used up its
+CPU time.
 """
 
 import json
@@ -81,7 +82,7 @@ def agree_numerically(gold: Any, answer: Any) -> bool:
         for shift in SAMPLE_POINTS:
             values = {symbol: shift + 0.31 * place for place, symbol in enumerate(symbols)}
             first, second = complex(gold.subs(values).evalf(15)), complex(answer.subs(values).evalf(15))
-            if abs(first - second) > 1e-6 * max(1.0, abs(first)):
+            if abs(first - second) > max(1e-6 * abs(first), 1e-12):
                 return False
     return True
 

@@ -1,8 +1,8 @@
 """reasoning-gym: which of its tasks may be used, how a problem is made of one, and how its own scorer is asked.
 
 Some scorers hand the answer to `eval` or to sympy's parser, which evaluates as well. Model text never gets there: tasks
-whose scorer evaluates only to give partial credit are compared here instead, and sympy's parser sees an answer only after
-an allow-list (read in reasoning-gym 0.1.25; a newer version is held to the same list by a test).
+whose scorer evaluates only to give partial credit are compared here instead, and sympy's parser sees an answer only
+after an allow-list (read in reasoning-gym 0.1.25; a newer version is held to the same list by a test).
 """
 
 import difflib
@@ -19,13 +19,22 @@ from journeys.record import Problem
 from settings import UserError
 
 ARITHMETIC_TASKS = frozenset(
-    ["basic_arithmetic", "chain_sum", "decimal_arithmetic", "decimal_chain_sum", "gsm_symbolic", "leg_counting", "products"]
+    [
+        "basic_arithmetic",
+        "chain_sum",
+        "decimal_arithmetic",
+        "decimal_chain_sum",
+        "gsm_symbolic",
+        "leg_counting",
+        "products",
+    ]
 )
 """Tasks whose answer is a number that has to be computed: a right answer without an equation is luck."""
 
-NUMBER_TASKS = frozenset(
-    ["basic_arithmetic", "chain_sum", "products", "decimal_chain_sum", "gsm_symbolic", "leg_counting", "gcd", "lcm"]
-)
+NUMBER_TASKS_WORDS = """
+basic_arithmetic chain_sum products decimal_chain_sum gsm_symbolic leg_counting gcd lcm
+"""
+NUMBER_TASKS = frozenset(NUMBER_TASKS_WORDS.split())
 """Tasks whose scorer compares numbers, so that `18 eggs` may be handed over as `18`."""
 
 EVALUATED_FOR_CREDIT = frozenset(("string_insertion", "spiral_matrix", "binary_matrix", "n_queens"))
@@ -147,7 +156,8 @@ def check_stored(dataset: Any, problem: Problem) -> None:
         ) from None
     if value != 1.0:
         raise UserError(
-            f"problems.tasks: reasoning-gym task {problem.family!r} cannot be used: its scorer gives {value:g} to its own answer"
+            f"problems.tasks: reasoning-gym task {problem.family!r} cannot be used: "
+            f"once stored, its own answer scores {value:g}"
         )
 
 

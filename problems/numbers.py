@@ -15,7 +15,8 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _UNITS = re.compile(
-    r"^(?P<number>.*?[\d.}])\s*(?:\\(?:text|mathrm|mbox)\s*\{[^{}\d]*\}(?:\^\{?\d\}?)?|[^\W\d_]+(?:[ '’/-]+[^\W\d_]+){0,5}|\^?\\circ|°)\s*$"
+    r"^(?P<number>.*?[\d.}])\s*(?:\\(?:text|mathrm|mbox)\s*\{[^{}\d]*\}(?:\^\{?\d\}?)?|"
+    r"[^\W\d_]+(?:[ '’/-]+[^\W\d_]+){0,5}|\^?\\circ|°)\s*$"
 )
 _SCALED = re.compile(
     r"\b(?:dozens?|hundreds?|thousands?|millions?|billions?|trillions?|pairs?|or|and|to|k|m|e|pi|x|y|z|n|a|b|c|i|percent|"

@@ -94,7 +94,8 @@ def read_hub(name: str, names: FieldNames, *, split: str, config_name: str | Non
         except Exception as error:  # the library raises its dependencies' errors: network, disk, format, names
             said = " ".join(str(error).split())[:200]
             raise UserError(
-                f"{name}: the data set cannot be loaded (split {split!r}, config {config_name!r}): {type(error).__name__}: {said}"
+                f"{name}: the data set cannot be loaded (split {split!r}, config {config_name!r}): "
+                f"{type(error).__name__}: {said}"
             ) from None
 
     return _rows(raw(), names, stem=name.rpartition("/")[2])
@@ -108,10 +109,7 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
     if choices:
         question += "\n" + "\n".join(f"({chr(ord('A') + index)}) {choice}" for index, choice in enumerate(choices))
         answer = _choice_answer(row, answer, choices)
-    if verifier == "auto":
-        kind = _kind_of(question, answer, bool(choices))
-    else:
-        kind = verifier
+    kind = _kind_of(question, answer, bool(choices)) if verifier == "auto" else verifier
     gold = answer if kind in ("choice", "text") else reference_answer(answer)
     if kind == "text":
         gold = reference_answer(answer) if "####" in answer or "\\boxed" in answer else answer.strip()
@@ -228,7 +226,8 @@ def _question(row: Row, limit: int) -> str:
         raise UserError(f"{row.where}: the question is empty; remove the row")
     if len(question) > limit:
         raise UserError(
-            f"{row.where}: a question of {len(question)} characters (limit {limit}); remove it or raise problems.max_question_chars"
+            f"{row.where}: a question of {len(question)} characters (limit {limit}); remove it or raise "
+            f"problems.max_question_chars"
         )
     return question
 

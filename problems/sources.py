@@ -35,7 +35,7 @@ class ProblemSettings(Settings):
     )
     """source reasoning_gym: which tasks, in which shares."""
     path: str = ""
-    """source file: a .jsonl or .parquet file. source hub: the data set's id, or a local folder that `datasets` can load."""
+    """source file: a .jsonl or .parquet file. source hub: a data set's id, or a folder that `datasets` can load."""
     split: str = "train"
     config_name: str | None = None
     """source hub: the data set's configuration, where it has several (`main`)."""
@@ -117,8 +117,8 @@ def _generate(settings: ProblemSettings, *, count: int, seed: int) -> list[Probl
                 index += 1
                 if len(problem.question) > settings.max_question_chars:
                     raise UserError(
-                        f"problems.tasks.{task.name}: a question of {len(problem.question)} characters; make its config "
-                        f"smaller or raise problems.max_question_chars"
+                        f"problems.tasks.{task.name}: a question of {len(problem.question)} characters; make its "
+                        f"config smaller or raise problems.max_question_chars"
                     )
                 if problem.question not in seen:
                     break

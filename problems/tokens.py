@@ -1,4 +1,4 @@
-"""Prose with arithmetic in it, cut into tokens; the words and LaTeX around the numbers stay visible as what they are."""
+"""Prose with arithmetic in it, cut into tokens; words and LaTeX around the numbers stay visible as what they are."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Kind(Enum):
     """A variable or symbol that makes whatever touches it unreadable."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     kind: Kind
     text: str
@@ -33,30 +33,34 @@ class Token:
 
 _PATTERN = re.compile(
     r"""
-    (?P<skip>\s+|\$|\\\$|\\[()\[\]]|\\(?:left|right|displaystyle|boxed|bigl|bigr|big|quad|qquad)(?![A-Za-z])|\\[,;!:\ ]|[~&`€£¥]|
+    \s*(?:(?P<skip>\$|\\\$|\\[()\[\]]|\\(?:left|right|displaystyle|boxed|bigl|bigr|big|quad|qquad)(?![A-Za-z])|
+        \\[,;!:\ ]|[~&`€£¥]|
         (?<![\d)}])\*\*|\*\*(?![\d(\s{])|US(?=\$)|<<[^<>\n]*>>)
+  | (?P<word>(?!US\$|(?:divided|multiplied)\s+by(?![^\W\d_]))[^\W\d_]{2,}(?:['’\-/][^\W\d_]+)*)
   | (?P<clock>\d+:\d[\d:]*)
-  | (?P<number>(?:\d{1,3}(?:(?:,|\{,\}|\\,|\{\\,\})\d{3})+(?![\d])|\d+)(?:\.\d+)?|\.\d+)
+  | (?P<number>(?:\d{1,3}(?:(?:,|\{,\}|\\,|\{\\,\})\d{3})+(?!,?\d)|\d+(?!,\d|\d))(?:\.\d+)?|\.\d+)
+  | (?P<listed>\d+(?:,\d+)+)
   | (?P<fraction>\\[dtc]?frac(?![A-Za-z]))
   | (?P<root>\\sqrt(?![A-Za-z])|√)
   | (?P<text>\\(?:text|mathrm|mbox|textbf|operatorname)\s*\{(?P<inner>[^{}]*)\})
   | (?P<degree>\^\s*\{?\s*\\circ\s*\}?|°)
   | (?P<relation>=>|[-=]+>|:=|===?|!=|=/=|<=|>=|≠|≤|≥|≈|≡|[=<>]|\\(?:approx|neq|ne|leq|geq|le|ge|lt|gt|equiv|implies|to|
         rightarrow|Rightarrow|sim|cong|in)(?![A-Za-z]))
-  | (?P<operator>\*\*|//|[-+*/^×÷·−–⋅∙∗]|\\(?:times|cdot|div|ast)(?![A-Za-z])|(?<=[\d)])[xX](?=[\d(])|(?<=\s)[xX](?=\s*(?:[\d($]|\\\$|\\frac)))
+  | (?P<operator>\*\*|//|[-+*/^×÷·−–⋅∙∗]|\\(?:times|cdot|div|ast)(?![A-Za-z])|
+        (?<=[\d)])[xX](?=[\d(])|(?<=\s)[xX](?=\s*(?:\.?\d|[($]|\\\$|\\frac))|(?:divided|multiplied)\s+by(?![^\W\d_]))
   | (?P<percent>\\?%)
   | (?P<open>[({\[])
   | (?P<close>[)}\]])
-  | (?P<word>[^\W\d_]+(?:['’\-/][^\W\d_]+)*)
+  | (?P<letter>[^\W\d_]+)
   | (?P<stop>[.,;:!?"“”‘’'…])
-  | (?P<other>\\[A-Za-z]+|.)
+  | (?P<other>\\[A-Za-z]+|\S))
     """,
     re.VERBOSE | re.DOTALL,
 )
 _SPELT = {"plus": "+", "minus": "-", "times": "*"}
 _OPERATORS = {
     "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "\\times": "*", "\\cdot": "*", "\\ast": "*", "x": "*", "X": "*",
-    "÷": "/", "\\div": "/", "−": "-", "–": "-", "**": "^",
+    "multipli": "*", "divided ": "/", "÷": "/", "\\div": "/", "−": "-", "–": "-", "**": "^",
 }  # fmt: skip
 _SPELT_RELATIONS = frozenset(("is", "equals", "makes", "gives"))
 _LIST_MARK = re.compile(r"\s*(?:(?:[Ss]tep\s+)?\(?\d{1,3}[.):](?=\s)|[*•](?=\s)|#+\s)\s*")
@@ -67,8 +71,9 @@ def tokenize(line: str) -> list[Token]:
     tokens: list[Token] = []
     mark = _LIST_MARK.match(line)
     for match in _PATTERN.finditer(line, mark.end() if mark else 0):
-        group, text = match.lastgroup, match[0]
-        start, end = match.span()
+        group = match.lastgroup or ""
+        text = match[group]
+        start, end = match.span(group)
         match group:
             case "skip":
                 continue
@@ -78,7 +83,7 @@ def tokenize(line: str) -> list[Token]:
                 if text == "//":
                     kind = Kind.OTHER
                 else:
-                    kind, text = Kind.OPERATOR, _OPERATORS.get(text, text)
+                    kind, text = Kind.OPERATOR, _OPERATORS.get(text[:8], text)
             case "relation":
                 kind = Kind.RELATION
             case "percent":
@@ -91,13 +96,13 @@ def tokenize(line: str) -> list[Token]:
                 kind = Kind.FRACTION
             case "root":
                 kind = Kind.ROOT
-            case "text" | "inner":
+            case "text" | "inner":  # LaTeX words are words
                 words = re.findall(r"[^\W\d_]+", match["inner"])
                 tokens += [Token(Kind.WORD, word, start, end) for word in words]
                 continue
             case "degree":
                 kind, text = Kind.WORD, "degree"
-            case "word":
+            case "word" | "letter":
                 lower = text.lower()
                 if lower in _SPELT and tokens and tokens[-1].kind in (Kind.NUMBER, Kind.CLOSE, Kind.WORD):
                     kind, text = Kind.OPERATOR, _SPELT[lower]

@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from fractions import Fraction
+
+from pydantic import JsonValue
 
 from journeys.record import Problem, Verification
 from problems import gym
@@ -24,7 +27,7 @@ class Verifier:
 
     async def verify(self, problem: Problem, answer: str | None) -> Verification:
         """The verdict on `answer`, the final answer span alone (see `problems.answers.final_answer`)."""
-        method = problem.verifier if problem.verifier != "math" else "math-verify"
+        method = "math-verify" if problem.verifier == "math" else str(problem.verifier)
         if problem.verifier == "reasoning_gym":
             method = f"reasoning-gym:{problem.metadata.get('task')}"
         given = (final_answer(answer) if answer and "\\boxed" in answer else tidy(answer or "")) or ""
@@ -53,6 +56,9 @@ class Verifier:
         quick = equal_numbers(gold, given)
         if quick is not None:
             return Verification(status="right" if quick else "wrong", given=given, method=method)
+        based = _same_base(gold, given)
+        if based is not None:
+            return Verification(status="right" if based else "wrong", given=given, method="text")
         words = words_of(gold)
         if words is not None:
             return Verification(
@@ -113,8 +119,8 @@ class Verifier:
 def equal_numbers(gold: str, answer: str) -> bool | None:
     """Exact equality where both are plain numbers; None where one is not, and something slower must decide.
 
-    Units after the answer are passed over where the reference has none. A percent sign counts: `50%` is 0.5 only where the
-    reference says `50%`; where the reference is the bare number 50, `50%` states it in percent.
+    Units after the answer are passed over where the reference has none. A percent sign counts: `50%` is 0.5 only where
+    the reference says `50%`; where the reference is the bare number 50, `50%` states it in percent.
     """
     gold_percent, gold_body = _percent(gold)
     answer_percent, answer_body = _percent(answer)
@@ -132,9 +138,24 @@ def equal_numbers(gold: str, answer: str) -> bool | None:
 
 
 def _is_rounding(gold: str, want: Fraction, answer: str, got: Fraction) -> bool:
-    """Whether two decimals are one number at six digits, as math-verify has it: 0.3333333 for 1/3."""
-    places = len(answer.partition(".")[2].rstrip("0")) if "." in answer else 0
-    return places >= 6 and abs(want - got) < Fraction(1, 10**6)
+    """Whether the answer is the reference rounded, to six significant digits or more: 0.333333 for 1/3."""
+    decimals = re.search(r"\.(\d+)", answer)
+    if decimals is None or "." in gold:
+        return False
+    digits = len(re.sub(r"\D", "", answer).lstrip("0"))
+    return digits >= 6 and abs(want - got) * 2 * 10 ** len(decimals[1]) <= 1
+
+
+_BASED = re.compile(r"\$?\s*([0-9A-Z]+)\s*_\s*\{?\s*(?:\\text\{)?(\d+|[a-z]+)\}*\s*\$?")
+
+
+def _same_base(gold: str, answer: str) -> bool | None:
+    """Equality of numerals written with their base, `204_5`, whose subscript math-verify drops; None for all others."""
+    want = _BASED.fullmatch(gold.strip())
+    if want is None:
+        return None
+    got = _BASED.fullmatch(answer.strip())
+    return got.groups() == want.groups() if got else answer.strip().strip("$") == want[1]
 
 
 def _percent(text: str) -> tuple[bool, str]:
@@ -199,7 +220,7 @@ def words_of(text: str, *, lenient: bool = False) -> str | None:
     )
 
 
-def _valid_answers(entry: dict[str, object]) -> list[str]:
+def _valid_answers(entry: Mapping[str, JsonValue]) -> list[str]:
     metadata = entry.get("metadata")
     valid = metadata.get("valid_answers") if isinstance(metadata, dict) else None
     return [str(answer) for answer in valid] if isinstance(valid, list) else [str(entry.get("answer")).strip()]

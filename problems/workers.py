@@ -1,8 +1,8 @@
 """Worker processes that can be killed: sympy may spin inside C, where no Python timeout reaches.
 
-A worker is `python -m problems.grading` with JSON lines on its pipes, so nothing is forked from a process that has loaded
-torch, nothing is pickled, and the end of the pipe ends the worker even when its parent was killed. The time limit is CPU
-time, kept by the kernel inside the worker: a busy machine does not turn a right answer into an unparsed one.
+A worker is `python -m problems.grading` with JSON lines on its pipes, so nothing is forked from a process that has
+loaded torch, nothing is pickled, and the end of the pipe ends the worker even when its parent was killed. The time
+limit is CPU time, kept by the kernel inside the worker: a busy machine does not make a right answer unparsed.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 
 START_SECONDS = 120.0
 LINE_LIMIT = 8_000_000
+ROOT = str(Path(__file__).resolve().parents[1])
 
 
 class WorkerDied(Exception):
@@ -32,7 +33,7 @@ class Workers:
         self._alive: set[asyncio.subprocess.Process] = set()
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One answer from one worker. Raises WorkerDied past the time limit; waiting for a free worker does not count."""
+        """One answer from one worker. Raises WorkerDied past the time limit; waiting for a worker does not count."""
         self._adopt_loop()
         worker = await self._free.get()
         free = None
@@ -67,8 +68,7 @@ class Workers:
                 self._free.put_nowait(None)
 
     async def _start(self) -> asyncio.subprocess.Process:
-        root = str(Path(__file__).resolve().parents[1])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -90,7 +90,8 @@ class Workers:
         return worker
 
     async def _exchange(self, worker: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
-        assert worker.stdin is not None and worker.stdout is not None
+        assert worker.stdin
+        assert worker.stdout
         try:
             async with asyncio.timeout(START_SECONDS + 10 * self.timeout):  # the kernel's limit comes long before
                 worker.stdin.write(json.dumps(request).encode() + b"\n")
