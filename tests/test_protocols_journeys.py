@@ -1,0 +1,171 @@
+"""The record's invariants (design section 3), for every protocol, under agents that do whatever they like."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.roles import CriticView, Judgement, PolicyView, Proposal
+from journeys.draft import Budgets, Draft
+from journeys.record import (
+    Cost,
+    Evidence,
+    Journey,
+    Move,
+    Problem,
+    Turn,
+    Verdict,
+    Verification,
+    Voice,
+    removals,
+    standing,
+)
+from protocols.base import Cast, GrowsJourneys
+from protocols.dialogue import Dialogue
+from protocols.self_critique import SelfCritique
+from protocols.solo import Solo
+
+GOLD = "7421"
+PROBLEM = Problem(id="p", question="How much is it?", answer=GOLD)
+PROTOCOLS: list[GrowsJourneys] = [Dialogue(), Solo(), SelfCritique()]
+
+
+class RandomSpeaker:
+    """Policy and critic in one: steps, answers and verdicts drawn from a seed and the view alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.seen: list[str] = []
+        self.judged: list[CriticView] = []
+
+    async def propose(self, view: PolicyView) -> Proposal:
+        self.seen.append(view.model_dump_json())
+        draw = random.Random(f"{self.seed} {view.seed}")
+        step = draw.choice(["I think.", "2 + 2 = 5", "", "Answer: 12", f"Answer: {GOLD}", "Hmm."])
+        cost = Cost(prompt_tokens=9, completion_tokens=draw.randint(0, 40), seconds=draw.random(), calls=1)
+        return Proposal(step=step, cost=cost, finish=draw.choice(["stop", "length"]))
+
+    async def judge(self, view: CriticView) -> Judgement:
+        self.judged.append(view)
+        self.seen.append(view.model_dump_json())
+        draw = random.Random(f"{self.seed} critic {view.seed}")
+        verdict = Verdict(
+            move=draw.choice(list(Move)),
+            critique=draw.choice(["", "That is off."]),
+            quote=draw.choice(["", "2 + 2", "nowhere"]),
+            keep=draw.randint(-1, 9),
+        )
+        return Judgement(verdict=verdict, parse=draw.choice(["ok", "ok", "failed"]), cost=Cost(completion_tokens=3))
+
+
+class Checks:
+    """A referee whose rules fit on a page."""
+
+    def answer_in(self, step: str) -> str | None:
+        return step.removeprefix("Answer: ") if step.startswith("Answer: ") else None
+
+    def check(
+        self, *, question: str, path: Sequence[Turn], step: str, abandoned: Sequence[Turn]
+    ) -> tuple[Evidence, ...]:
+        return (Evidence(kind="false_equation", quote="2 + 2 = 5"),) if "= 5" in step else ()
+
+    async def verify(self, problem: Problem, answer: str) -> Verification:
+        status = "right" if answer == problem.answer else "wrong"
+        return Verification(status=status, given=answer, method="text")  # type: ignore[arg-type]
+
+    def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]:
+        return ("no step leads there",) if len(path) == 1 else ()
+
+
+def grow(
+    protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = ()
+) -> tuple[list[Turn], Journey]:
+    speaker = RandomSpeaker(seed)
+    cast = Cast(policy=speaker, critic=speaker, referee=Checks(), budgets=budgets)
+    draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=Voice(persona="r", model="r"), turns=turns)
+
+    async def run() -> tuple[list[Turn], Journey]:
+        events = [event async for event in protocol.grow(draft, cast)]
+        *grown, journey = events
+        assert isinstance(journey, Journey), "the last event is the finished journey"
+        return [turn for turn in grown if isinstance(turn, Turn)], journey
+
+    result = asyncio.run(run())
+    written = {turn.step for turn in result[1].turns}
+    for shown in speaker.seen:
+        assert GOLD not in shown or any(GOLD in step for step in written), "the reference reached a prompt by itself"
+    return result
+
+
+budgets_drawn = st.builds(
+    Budgets,
+    max_turns=st.integers(1, 30),
+    max_backtracks=st.integers(0, 6),
+    max_reflects=st.integers(0, 3),
+    max_tokens=st.integers(1, 600),
+    max_seconds=st.none() | st.floats(0.5, 9),
+    max_refusals=st.integers(0, 2),
+)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.kind)
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**6), budgets=budgets_drawn)
+def test_every_journey_keeps_the_invariants(protocol: GrowsJourneys, seed: int, budgets: Budgets) -> None:
+    turns, journey = grow(protocol, seed, budgets)
+    assert tuple(turns) == journey.turns
+    # 1: it ends within its budgets, with a named reason
+    assert len(turns) <= budgets.max_turns
+    assert sum(turn.removes for turn in turns) <= budgets.max_backtracks + 1
+    assert journey.stop_reason in ("solved", "wrong") or journey.stop_reason.startswith("exhausted:")
+    # 2: the path is a chain; every turn off it was removed by exactly one verdict
+    path = journey.path
+    assert [turn.parent for turn in path] == [None, *(turn.id for turn in path)][: len(path)]
+    removed = [turn.id for _, gone in removals(turns) for turn in gone]
+    assert sorted(removed) == sorted({turn.id for turn in turns} - {turn.id for turn in path})
+    # 3: solved if and only if the verifier said yes to the final answer
+    assert journey.solved == (journey.verification is not None and journey.verification.status == "right")
+    assert not journey.solved or path[-1].answer == GOLD
+    # lucky only where the referee says so, and hints only where they were allowed
+    assert not journey.lucky or (journey.solved and len(path) == 1)
+    assert sum("refused_answer" in turn.rulings for turn in turns) <= budgets.max_refusals
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.kind)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), budgets=budgets_drawn, data=st.data())
+def test_a_journey_taken_up_in_the_middle_ends_the_same(
+    protocol: GrowsJourneys, seed: int, budgets: Budgets, data: st.DataObject
+) -> None:
+    turns, journey = grow(protocol, seed, budgets)
+    kept = data.draw(st.integers(0, len(turns)))
+    assert standing(turns[:kept]) is not None
+    _, again = grow(protocol, seed, budgets, turns[:kept])
+    assert again.canonical() == journey.canonical()
+
+
+def test_equal_seeds_give_equal_journeys_and_others_differ() -> None:
+    digests = [grow(Dialogue(), seed, Budgets())[1].digest() for seed in (1, 1, 2)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_solo_never_moves_the_head_back() -> None:
+    for seed in range(30):
+        turns, _ = grow(Solo(), seed, Budgets())
+        assert not any(turn.removes for turn in turns if "refused_answer" not in turn.rulings)
+
+
+def test_self_critique_is_not_shown_the_evidence() -> None:
+    speaker = RandomSpeaker(3)
+    cast = Cast(policy=speaker, critic=speaker, referee=Checks(), budgets=Budgets())
+    draft = Draft("p#0", PROBLEM, protocol="self-critique", policy=Voice(persona="r", model="r"))
+
+    async def run() -> Journey:
+        return [event async for event in SelfCritique().grow(draft, cast)][-1]  # type: ignore[return-value]
+
+    journey = asyncio.run(run())
+    assert any(turn.evidence for turn in journey.turns), "choose a seed whose journey has a false equation"
+    assert speaker.judged and all(view.evidence == () for view in speaker.judged)
