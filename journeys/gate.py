@@ -29,8 +29,8 @@ from journeys.steps import Told
 
 SHORTEST, LONGEST = 0.5, 3.0
 """Bounds on a thought's length over that of the template's text."""
-TAIL = 300
-"""Characters from the end within which the final answer must be stated."""
+TAIL = 160
+"""Characters that may follow where the final answer is stated: the answer, and a sentence about it."""
 SAME_SENTENCE = 0.6
 """Share of a step's words that a sentence must hold to tell that step in other words."""
 
@@ -131,13 +131,32 @@ def _branches(plain: str, told: Sequence[Told]) -> Iterator[str]:
         for removed in _removed(told, at):
             if removed.text and places[told.index(removed)] is None:
                 yield f"lost_branch: {removed.text[:80]}"
-        place = places[at]
-        if one.text and place is None:
-            continue
-        after = next((found for found in places[at + 1 :] if found), None)
-        reason = plain[place[1] if place else 0 : after[0] if after else len(plain)]
-        if len(reason.split()) < 3 or not _DOUBTS.search(reason):
+        if (places[at] or not one.core) and not _closed(plain, one, _start(places, at), _following(told, places, at)):
             yield f"unclosed_branch: {one.text[:80]}"
+
+
+def _closed(plain: str, one: Told, start: int, following: Told | None) -> bool:
+    """Whether some telling of the step is followed by a reason before the next step is told.
+
+    A thought may name a step more than once ("is 1 + 1 = 3 really right?"); any of these tellings may be the one.
+    """
+    place = _place(one.core, plain, start) if one.core else (start, start)
+    while place:
+        after = _place(following.core, plain, place[1]) if following else None
+        reason = plain[place[1] : after[0] if after else len(plain)]
+        if len(reason.split()) > 2 and _DOUBTS.search(reason):
+            return True
+        place = _place(one.core, plain, place[1]) if one.core else None
+    return False
+
+
+def _start(places: Sequence[tuple[int, int] | None], at: int) -> int:
+    """From where turn `at` can be told: behind the one before it."""
+    return next((place[1] for place in reversed(places[:at]) if place), 0)
+
+
+def _following(told: Sequence[Told], places: Sequence[tuple[int, int] | None], at: int) -> Told | None:
+    return next((one for one, place in zip(told[at + 1 :], places[at + 1 :], strict=True) if place), None)
 
 
 def _removed(told: Sequence[Told], at: int) -> list[Told]:

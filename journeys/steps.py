@@ -102,6 +102,7 @@ def _told(turn: Turn, turns: Sequence[Turn], *, final: bool) -> Told:
     if turn.replies_to is not None:
         own, text = _owned(text, turns[turn.replies_to].verdict)
     text = without_answer(text, turn.answer or "") if final else _tentative(text)
+    text = text if re.search(r"\w", text) else ""
     return Told(turn, own, text, normal(text))
 
 

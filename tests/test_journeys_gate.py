@@ -1,0 +1,187 @@
+"""The fidelity gate: each rule is broken by one deliberate damage to a good thought, and by that rule's name."""
+
+import re
+
+import pytest
+
+from journeys.gate import inspect, locate
+from journeys.prose import normal
+from journeys.record import Evidence, Journey, Move, Problem, Turn, Verdict, Verification, Voice
+from journeys.stitch import stitch
+
+
+def turn(place: int, parent: int | None, step: str, move: Move = Move.CONTINUE, **rest: object) -> Turn:
+    verdict = Verdict(move=move, critique=str(rest.pop("critique", "")), keep=int(str(rest.pop("keep", 0))))
+    return Turn(id=place, parent=parent, step=step, verdict=verdict, **rest)  # type: ignore[arg-type]
+
+
+def journey(question: str, *turns: Turn, answer: str) -> Journey:
+    return Journey(
+        id="gate",
+        problem=Problem(id="p", question=question),
+        protocol="t",
+        policy=Voice(persona="s", model="m"),
+        turns=turns,
+        stop_reason="solved",
+        verification=Verification(status="right", given=answer, method="math-verify"),
+    )
+
+
+FOUND = (Evidence(kind="false_equation", quote="17 + 25 = 43"),)
+SUM = journey(
+    "What is 17 + 25 - 8 + 100?",
+    turn(0, None, "17 + 25 = 43", Move.BACKTRACK, evidence=FOUND),
+    turn(1, None, "17 + 25 = 42", replies_to=0),
+    turn(2, 1, "42 - 8 = 34"),
+    turn(3, 2, "The bus fare of 100 cents is still to be added to that."),
+    turn(4, 3, "34 + 100 = 134"),
+    turn(5, 4, "Answer: 134", Move.TERMINATE, answer="134"),
+    answer="134",
+)
+GOOD = (
+    "I want 17 + 25 - 8 + 100. First 17 + 25 = 43.\n\nWait, 5 and 7 make 12, so that is wrong. Once more: "
+    "17 + 25 = 42. Then 42 - 8 = 34. The bus fare of 100 cents is still to be added to that. "
+    "So 34 + 100 = 134.\n\nThe answer is 134."
+)
+
+
+def codes(text: str, *, of: Journey = SUM, shortcut: bool = False) -> set[str]:
+    return {failure.split(":")[0] for failure in inspect(text, of, shortcut=shortcut).failures}
+
+
+def test_a_good_thought_in_other_words_passes() -> None:
+    assert inspect(GOOD, SUM).failures == ()
+
+
+DAMAGE = {
+    "a changed result": ("42 - 8 = 34", "42 - 8 = 35", "lost_equation"),
+    "a changed operand": ("42 - 8 = 34", "142 - 8 = 34", "lost_equation"),
+    "an equation cut short": ("34 + 100 = 134.", "34 + 100 = 13.", "lost_equation"),
+    "a dropped equation": ("Then 42 - 8 = 34.", "", "lost_equation"),
+    "a dropped number": ("100", "some", "lost_number"),
+    "a dropped sentence": ("The bus fare of 100 cents is still to be added to that.", "", "lost_step"),
+    "no wrong turn": ("First 17 + 25 = 43.", "", "lost_branch"),
+    "no reason": ("Wait, 5 and 7 make 12, so that is wrong. Once more: ", "Then I see ", "unclosed_branch"),
+    "nothing between": ("Wait, 5 and 7 make 12, so that is wrong. Once more: ", "", "unclosed_branch"),
+    "another answer": ("The answer is 134.", "The answer is 135.", "wrong_answer"),
+    "no answer stated": ("The answer is 134.", "That is it.", "wrong_answer"),
+    "an answer that runs on": ("The answer is 134.", "The answer is 1345.", "wrong_answer"),
+    "the answer twice": ("So 34 + 100 = 134.", "So 34 + 100 = 134. The answer is 134.", "repeated_answer"),
+    "a critic": ("Wait,", "Wait, the critic says", "trace"),
+    "a user": ("Wait,", "Wait, the user is right,", "trace"),
+    "an assistant": ("Wait,", "As an assistant,", "trace"),
+    "an agent": ("Wait,", "Wait, the other agent says", "trace"),
+    "a policy": ("Wait,", "Wait, the policy says", "trace"),
+    "a checker": ("Wait,", "Wait, the checker says", "trace"),
+    "a step label": ("Then 42", "Step 3: 42", "label"),
+    "a role label": ("Wait,", "\nCritic: wait,", "label"),
+    "a heading": ("\n\nThe answer", "\n\n## Result\n\nThe answer", "label"),
+    "a template token": ("Then 42", "<|im_end|> Then 42", "markup"),
+    "a think tag": ("I want", "<think>I want", "markup"),
+    "JSON": ("Then 42", '{"step": "go on"} Then 42', "markup"),
+    "a code fence": ("Then 42", "```\nThen 42", "markup"),
+    "a preface": ("I want", "Here is the rewritten thought: I want", "leak"),
+    "talk of the draft": ("I want", "As the draft says, I want", "leak"),
+    "an instruction": ("I want", "These must appear unchanged. I want", "leak"),
+}
+
+
+@pytest.mark.parametrize(("whole", "damaged", "code"), DAMAGE.values(), ids=DAMAGE)
+def test_damage_is_named(whole: str, damaged: str, code: str) -> None:
+    assert whole in GOOD
+    assert code in codes(GOOD.replace(whole, damaged))
+
+
+def test_an_answer_that_is_not_at_the_end_is_none() -> None:
+    early = GOOD.replace("\n\nThe answer is 134.", "").replace("I want", "The answer is 134. I want")
+    assert "wrong_answer" in codes(early)
+
+
+def test_a_branch_told_after_its_repair_is_lost() -> None:
+    moved = GOOD.replace("First 17 + 25 = 43.", "").replace(
+        "\n\nThe answer", " Earlier I had 17 + 25 = 43.\n\nThe answer"
+    )
+    assert "unclosed_branch" in codes(moved) or "lost_branch" in codes(moved)
+
+
+def test_every_repetition_of_a_wrong_step_has_to_be_told() -> None:
+    twice = journey(
+        "What is 1 + 2?",
+        turn(0, None, "1 + 2 = 4", Move.BACKTRACK),
+        turn(1, None, "1 + 2 = 4", Move.BACKTRACK, replies_to=0),
+        turn(2, None, "1 + 2 = 3", replies_to=1),
+        turn(3, 2, "Answer: 3", Move.TERMINATE, answer="3"),
+        answer="3",
+    )
+    assert "lost_branch" in codes("Now 1 + 2 = 4. Wait, that is wrong. So 1 + 2 = 3. The answer is 3.", of=twice)
+    assert stitch(twice).gate.passed
+
+
+def test_an_empty_text_is_empty() -> None:
+    assert codes(" \n ") == {"empty"}
+
+
+def test_a_thought_is_neither_a_summary_nor_a_novel() -> None:
+    assert "length" in codes(GOOD + " I look at this for a while and think about what it might mean." * 20)
+    assert "length" in codes("The answer is 134.")
+
+
+def test_a_repeated_paragraph_is_named() -> None:
+    paragraph = "Let me look at what I have here before I go on."
+    assert "repeated_paragraph" in codes(GOOD.replace("\n\nWait", f"\n\n{paragraph}\n\n{paragraph}\n\nWait"))
+
+
+def test_a_journey_without_an_answer_never_passes() -> None:
+    unanswered = SUM.model_copy(
+        update={"turns": SUM.turns[:-1], "stop_reason": "exhausted:turns", "verification": None}
+    )
+    assert "no_answer" in codes(GOOD, of=unanswered)
+
+
+def test_a_shortcut_needs_no_branch_but_every_step() -> None:
+    straight = stitch(SUM, shortcut=True).text
+    assert codes(straight, shortcut=True) == set()
+    assert {"lost_branch"} <= codes(straight)
+    assert "lost_equation" in codes(straight.replace("42 - 8 = 34", "42 - 8"), shortcut=True)
+
+
+def test_words_of_the_problem_are_no_traces() -> None:
+    asked = SUM.problem.model_copy(update={"question": "Each agent pays 17 + 25 - 8 + 100. How much?"})
+    text = GOOD.replace("I want", "Each agent pays")
+    assert "trace" in codes(text)
+    assert "trace" not in codes(text, of=SUM.model_copy(update={"problem": asked}))
+
+
+def test_spelling_of_mathematics_does_not_matter() -> None:
+    respelled = GOOD.replace("42 - 8 = 34", "$42 − 8=34$").replace("The answer is 134.", "So my answer is $134$.")
+    assert codes(respelled) == set()
+
+
+def test_a_failure_quotes_the_words_that_broke_the_rule() -> None:
+    report = inspect(GOOD.replace("Wait,", "Wait, the critic says"), SUM)
+    assert not report.passed
+    assert any("the critic says" in failure for failure in report.failures)
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "found"),
+    [
+        ("7+25=42", "17 + 25 = 42", False),
+        ("17+25=42", "17 + 25 = 421", False),
+        ("17+25=42", "17 + 25 = 42.5", False),
+        ("17+25=42", "so 17 + 25 = 42.", True),
+        ("x=5", "2x=5", False),
+        ("x=5", "then x = 5, done", True),
+        ("1000+2=1002", "1,000 + 2 = 1,002", True),
+        ("3*4=12", "3 \\times 4 = 12", True),
+    ],
+)
+def test_an_equation_is_found_whole_or_not_at_all(part: str, text: str, found: bool) -> None:
+    assert (locate(part, normal(text)) is not None) is found
+
+
+def test_hostile_text_is_inspected_without_trouble() -> None:
+    for text in ("{" * 3000, "\\boxed{" * 500, "= " * 3000, "(" * 3000, "answer is " * 300, "\x00\ud7ff🙂" * 100):
+        assert not inspect(text, SUM).passed
+    hostile = SUM.turns[2].model_copy(update={"step": re.sub("x", "{[<|", "x" * 500) + "\\boxed{"})
+    assert isinstance(stitch(SUM.model_copy(update={"turns": (*SUM.turns[:2], hostile, *SUM.turns[3:])})).text, str)
