@@ -50,7 +50,8 @@ def _front_matter(settings: ExportSettings, counts: "ExportCounts") -> str:
         "configs": [
             {"config_name": name, "data_files": [{"split": "train", "path": f"{name}.parquet"}]}
             | ({"default": True} if name == "journey_sft" else {})
-            for name in counts.rows
+            for name, rows in counts.rows.items()
+            if rows  # `datasets` cannot load a file without rows
         ],
     }
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n"

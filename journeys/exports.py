@@ -10,7 +10,7 @@ gives the same files; one problem's journeys are in memory at a time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -121,7 +121,7 @@ class _Exporter:
                 self.refused[refusal] += 1
             if refusal == "unsolved" and journey.turns and journey.outcome != "engine_error":
                 thought = self._told(journey, shortcut=False)
-                if _sound(thought) and not breaks_tags(thought.text, self.settings):
+                if _sound(thought, may_lack={"no_answer"}) and not breaks_tags(thought.text, self.settings):
                     wrong.append((journey, thought))
             if refusal != "contaminated":
                 for row in step_labels(journey, accepted=refusal is None):
@@ -145,8 +145,7 @@ class _Exporter:
         """The thought and its shortcut, if both may be learnt from."""
         thought, shortcut = self._told(journey, shortcut=False), self._told(journey, shortcut=True)
         if not (_sound(thought) and _sound(shortcut)):
-            codes = {failure.partition(":")[0] for failure in (*thought.gate.failures, *shortcut.gate.failures)}
-            self.gate_failures.update(codes)
+            self.gate_failures.update(_broken_rules(thought) | _broken_rules(shortcut))
             self.refused["gate"] += 1
             return None
         if any(breaks_tags(text, self.settings) for text in (thought.text, shortcut.text, thought.answer or "")):
@@ -189,6 +188,9 @@ def sft_row(journey: Journey, thought: Thought, settings: ExportSettings) -> dic
     }
 
 
-def _sound(thought: Thought) -> bool:
-    """Whether the text that stands passed the gate; after a fall back the gate's word is on the rejected text."""
-    return thought.gate.passed or thought.fell_back
+def _sound(thought: Thought, *, may_lack: Set[str] = frozenset()) -> bool:
+    return _broken_rules(thought) <= may_lack
+
+
+def _broken_rules(thought: Thought) -> set[str]:
+    return {failure.partition(":")[0] for failure in thought.gate.failures}

@@ -55,7 +55,7 @@ def step_pairs(journey: Journey, settings: ExportSettings, stitch: Stitch) -> It
         why = _proof(branch)
         if place is None or why is None:
             continue
-        told = [stitch(_only(journey, (*path[:place], turn))).text for turn in (path[place], branch[0])]
+        told = [stitch(_until(journey, turn)).text for turn in (path[place], branch[0])]
         parted = _part(*told)
         if parted is None or told[1] in seen:
             continue
@@ -87,11 +87,10 @@ def _proof(branch: Sequence[Turn]) -> str | None:
     return None
 
 
-def _only(journey: Journey, turns: Sequence[Turn]) -> Journey:
-    """The journey as if it had gone this way at once; `replies_to` stays, by it the narrator drops an owned mistake."""
-    onward = Verdict(move=Move.CONTINUE)
-    straight = tuple(turn.model_copy(update={"verdict": onward}) for turn in turns)
-    return journey.model_copy(update={"turns": straight})
+def _until(journey: Journey, turn: Turn) -> Journey:
+    """The journey as it was when `turn` had just been written, not yet judged."""
+    unjudged = turn.model_copy(update={"verdict": Verdict(move=Move.CONTINUE)})
+    return journey.model_copy(update={"turns": (*journey.turns[: turn.id], unjudged)})
 
 
 def _part(chosen: str, rejected: str) -> tuple[str, str, str] | None:

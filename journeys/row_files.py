@@ -49,9 +49,17 @@ class RowFile:
         import pyarrow
 
         rows, self._held = self._held, []
-        self._lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        self._lines.writelines(line(row) for row in rows)
         if rows:
             self._table.write_table(pyarrow.Table.from_pylist(rows, schema=self._schema))
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as one line, also for readers that end a line at Unicode's own separators."""
+    return json.dumps(row, ensure_ascii=False).translate(SEPARATORS) + "\n"
+
+
+SEPARATORS = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"})
 
 
 @contextmanager
