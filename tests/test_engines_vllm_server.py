@@ -232,10 +232,15 @@ class SmallVerdict(BaseModel):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 async def test_a_real_server_on_the_embedded_model_from_start_to_second_death(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    # Compiling takes most of the start on a CPU and changes nothing that is tried here.
+    monkeypatch.setattr(
+        vllm_server, "serve_command", lambda given, port: [*serve_command(given, port=port), "--enforce-eager"]
+    )
     lines: list[str] = []
     engine = VLLMServerEngine(settings(model="embedded", max_model_len=1024, max_batch=8), lines.append)
     try:
