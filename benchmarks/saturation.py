@@ -11,9 +11,13 @@ The promise is a ratio of at least 0.95.
 import argparse
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 
