@@ -105,9 +105,8 @@ def step_labels(data: Path, show: int, limit: int | None) -> None:
                 )
     _print(counts)
     alarms = counts["alarms on wrong steps"] + counts["alarms on right steps"]
-    print(
-        f"precision {counts['alarms on wrong steps'] / max(1, alarms):.3f}  recall {counts['alarms on wrong steps'] / max(1, counts['wrong steps']):.3f}"
-    )
+    true = counts["alarms on wrong steps"]
+    print(f"precision {true / max(1, alarms):.3f}  recall {true / max(1, counts['wrong steps']):.3f}")
 
 
 async def references(data: Path, show: int, limit: int | None) -> None:

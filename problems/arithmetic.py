@@ -21,7 +21,7 @@ Node = tuple[object, ...]
 
 def number_of(digits: str) -> Fraction:
     """The number that a number token writes."""
-    plain = digits.replace("{,}", "").replace("{\\,}", "").replace("\\,", "").replace(",", "")
+    plain = digits.replace("{,}", "").replace("{\\,}", "").replace("\\,", "").replace("\\!", "").replace(",", "")
     if len(plain) > MAX_DIGITS:
         raise Unreadable(f"a number of {len(plain)} digits")
     if plain.isdecimal():

@@ -19,8 +19,8 @@ SAMPLE_POINTS = (0.73, 1.37, 2.19)
 
 def parse(answer: str) -> list[Any]:
     """What math-verify reads in one final answer; empty when it reads nothing."""
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig
+    from latex2sympy2_extended import NormalizationConfig  # type: ignore[import-untyped]
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig  # type: ignore[import-untyped]
     from math_verify import parse as read
 
     if len(answer) > MAX_CHARS:
@@ -40,6 +40,8 @@ def plain_latex(answer: str) -> str:
     text = re.sub(r"\\f?boxed", "", answer).replace("\\$", "").replace("$", "")
     text = re.sub(r"\\(?:text|mathrm|mbox)\s*\{\s*(?:or|and)\s*\}", ",", text)
     text = re.sub(r"\^\s*\{?\s*\\circ\s*\}?|°", "", text)
+    text = re.sub(r"(?<=\d)(?:,\\!|\{,\})(?=\d{3})", "", text)
+    text = re.sub(r"\s*([-+*/=^])\s*", r"\1", text)  # "a + b + c" reads as nothing, "a+b+c" as a sum
     return text.replace("\\!", "").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
 
 
@@ -63,7 +65,7 @@ def agree_numerically(gold: Any, answer: Any) -> bool:
 
     True wherever the two cannot be compared as numbers (sets, relations, matrices).
     """
-    import sympy
+    import sympy  # type: ignore[import-untyped]
 
     if isinstance(gold, sympy.Tuple | sympy.FiniteSet) and isinstance(answer, sympy.Tuple | sympy.FiniteSet):
         if len(gold.args) != len(answer.args):
@@ -121,7 +123,7 @@ def main(seconds: float) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if request["kind"] == "gym":
-            import reasoning_gym  # noqa: F401  imports are not the answer's time
+            import reasoning_gym  # type: ignore[import-untyped]  # noqa: F401  imports are not the answer's time
         else:
             parse("1")
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -63,8 +63,8 @@ def scores_by_equality(task: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _inherits_equality(task: str) -> bool:
-    from reasoning_gym.dataset import ProceduralDataset
-    from reasoning_gym.factory import DATASETS
+    from reasoning_gym.dataset import ProceduralDataset  # type: ignore[import-untyped]
+    from reasoning_gym.factory import DATASETS  # type: ignore[import-untyped]
 
     return DATASETS[task][0].score_answer is ProceduralDataset.score_answer
 

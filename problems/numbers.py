@@ -7,7 +7,7 @@ from functools import lru_cache
 _NUMBER = re.compile(
     r"""
     (?P<sign>[-+−]?)\s*(?:[$£€¥]|\\\$|US\$)?\s*(?P<sign2>[-−]?)
-    (?:(?P<integer>\d{1,3}(?:(?:,|\{,\}|\\,|\\!,)\d{3})+(?!\d)|\d+)?(?P<decimal>\.\d*)?)
+    (?:(?P<integer>\d{1,3}(?:(?:,(?:\\!)?|\{,\}|\\,)\d{3})+(?!\d)|\d+)?(?P<decimal>\.\d*)?)
     (?:\s*/\s*(?P<denominator>\d+))?
     |(?P<fsign>[-−]?)\\[dtc]?frac\s*\{\s*(?P<fsign2>-?)(?P<top>\d+)\s*\}\s*\{\s*(?P<bottom>\d+)\s*\}
     |(?P<msign>[-−]?)(?P<whole>\d+)\s*(?:\s|\\[dtc]?frac)\s*(?:\{(?P<mtop>\d+)\}\{(?P<mbottom>\d+)\}|(?P<stop>\d+)/(?P<sbottom>\d+))

@@ -84,7 +84,7 @@ def read_hub(name: str, names: FieldNames, *, split: str, config_name: str | Non
     """The rows of a data set that `datasets` can load, streamed."""
 
     def raw() -> Iterator[tuple[str, Mapping[str, Any]]]:
-        from datasets import load_dataset
+        from datasets import load_dataset  # type: ignore[import-untyped]
 
         try:
             for index, row in enumerate(load_dataset(name, config_name, split=split, streaming=True)):
@@ -159,8 +159,8 @@ def _jsonl(path: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _parquet(path: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
 
     try:
         with pyarrow.parquet.ParquetFile(file) as table:

@@ -59,6 +59,9 @@ def run_after(tokens: list[Token], first: int, stop: int) -> Run | None:
         match following.kind:
             case Kind.OPERATOR | Kind.OTHER | Kind.NUMBER:
                 return None  # `= 3 +`, `= 3_5`, `= 3 4`
+            case Kind.STOP if glued and end + 1 < stop and tokens[end + 1].start == following.end:
+                if tokens[end + 1].kind not in (Kind.CLOSE, Kind.STOP):
+                    return None  # `= 0.\overline{3}`, `= 3,x`
             case Kind.OPEN if glued:
                 return None  # `= 3(`
             case Kind.WORD if len(following.text) == 1 and (glued or following.text.lower() not in ("a", "i")):

@@ -45,7 +45,7 @@ class Verifier:
 
     async def warm(self) -> None:
         """Start a worker ahead of the first hard answer."""
-        await self._workers.warm()
+        await self._workers.ask({"kind": "ping"})
 
     def close(self) -> None:
         """End the worker processes; safe to call twice."""
@@ -146,7 +146,7 @@ def _is_rounding(gold: str, want: Fraction, answer: str, got: Fraction) -> bool:
     return digits >= 6 and abs(want - got) * 2 * 10 ** len(decimals[1]) <= 1
 
 
-_BASED = re.compile(r"\$?\s*([0-9A-Z]+)\s*_\s*\{?\s*(?:\\text\{)?(\d+|[a-z]+)\}*\s*\$?")
+_BASED = re.compile(r"\$?\s*(-?[0-9A-Z]+)\s*_\s*\{?\s*(?:\\text\{)?(\d+|[a-z]+)\}*\s*\$?")
 
 
 def _same_base(gold: str, answer: str) -> bool | None:
