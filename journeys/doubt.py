@@ -24,6 +24,7 @@ _PRAISE = re.compile(
     r"|\bno (?:errors?|mistakes?|issues?)\b",
     re.IGNORECASE,
 )
+_BUT = re.compile(r"\b(?:not|but|however|except)\b|n't\b", re.IGNORECASE)
 _VACUOUS = re.compile(
     r"^(?:(?:no|wait|hmm)[,.]? )?(?:this|that|it|the step|this step|that step|here)?\s*(?:is|was|looks?|seems?|'s)?\s*"
     r"(?:not (?:right|correct|true|quite right)|wrong|incorrect|false|an? (?:error|mistake))[.!]?$",
@@ -59,7 +60,8 @@ _PAIRS = (
 )
 _SECOND_PERSON = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _PAIRS)
 _STEP_NAME = re.compile(
-    r"\b(?:in |at )?(?:the )?(?:(?:current|new|newest|latest|last|proposed|given|judged) step|step\s*(?:#\s*)?\d+)\b",
+    r"\b(?:in |at )?(?:the )?(?:(?:current|new|newest|latest|last|proposed|given|judged) step|step\s*(?:#\s*)?\d+)\b"
+    r"|\bthe step(?= \w+s\b)",
     re.IGNORECASE,
 )
 _THIRD_PERSON = re.compile(rf"\b{_SUBJECT}(?P<own>'s)?\b(?:\s+(?P<verb>[a-z']+))?", re.IGNORECASE)
@@ -80,7 +82,7 @@ def in_first_person(critique: str, *, allowed: str = "") -> str:
     kept: list[str] = []
     for sentence in sentences(cleaned(critique)):
         said = _said(sentence)
-        if not said or _foreign(said, allowed) or (_PRAISE.search(said) and "not" not in said):
+        if not said or _foreign(said, allowed) or (_PRAISE.search(said) and not _BUT.search(said)):
             continue
         if kept and len(" ".join([*kept, said])) > LONGEST_REASON:
             break
@@ -204,6 +206,8 @@ def _from_evidence(found: Evidence, turn: Turn, pick: Pick, *, question: str, ag
 def _denied(equation: str, pick: Pick) -> str:
     """ "17 + 25 = 43" -> "17 + 25 isn't 43"."""
     sides = [side.strip() for side in equation.split("=")]
-    if len(sides) != 2 or not all(sides) or "$" in equation or "\\" in equation:
+    if not all(re.search(r"\w", side) for side in sides):
+        return pick(phrases.VAGUE)
+    if len(sides) != 2 or "$" in equation or "\\" in equation:
         return pick(phrases.FALSE_CHAIN).format(quote=equation)
     return pick(phrases.FALSE_EQUATION).format(left=sides[0], right=sides[1])

@@ -51,7 +51,8 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _LEAKS = re.compile(
-    r"\b(?:here(?:'s| is) (?:the|my|a) (?:rewrit\w+|revised|thought)|rewrit\w+|rewrote|the (?:original )?draft"
+    r"\b(?:here(?:'s| is) (?:the|my|a) (?:rewrit\w+|revised|thought)|rewritten (?:text|thought|version|notes)"
+    r"|(?:i|i've|i have) (?:rewrote|rewritten) (?:it|this|that|the)|the (?:original )?draft"
     r"|(?:the|these|my|your) notes|must (?:appear|be kept) unchanged|as an ai|you are (?:a|an) \w+|your task"
     r"|instructions?|respond with|json|first-time explorer|system prompt|must_keep)\b",
     re.IGNORECASE,
@@ -66,7 +67,7 @@ _LABEL_WORDS = frozenset({
     "reasoning", "draft", "narrator",
 })  # fmt: skip
 _LEAK_WORDS = frozenset({
-    "here", "rewrite", "rewrites", "rewriting", "rewritten", "rewrote", "draft", "notes", "unchanged", "ai", "you",
+    "here", "rewritten", "rewrote", "draft", "notes", "unchanged", "ai", "you",
     "task", "instruction", "instructions", "respond", "json", "explorer", "prompt", "must", "must_keep",
 })  # fmt: skip
 """A rule is tried only where one of its words stands: looking for words costs a tenth."""

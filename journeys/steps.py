@@ -156,8 +156,8 @@ def without_answer(text: str, answer: str) -> str:
             sentence = sentence[: clause.start()].rstrip(" ,;:")
         if "\\boxed" in sentence:
             sentence = _unboxed(sentence)
-            if normal(sentence).strip(" .") == normal(answer).strip(" ."):
-                continue
+        if normal(sentence).strip(" .") == normal(answer).strip(" ."):
+            continue
         if re.search(r"\w", sentence) and not stated_answers(sentence):
             kept.append(ended(sentence) if clause else sentence)
     return ("\n" if "\n" in text else " ").join(kept).strip()

@@ -152,6 +152,10 @@ def test_words_of_the_problem_are_no_traces() -> None:
     assert "trace" not in codes(text, of=SUM.model_copy(update={"problem": asked}))
 
 
+def test_rewriting_an_equation_is_no_talk_of_the_rewrite() -> None:
+    assert codes(GOOD.replace("I want", "I can rewrite the problem and want")) == set()
+
+
 def test_spelling_of_mathematics_does_not_matter() -> None:
     respelled = GOOD.replace("42 - 8 = 34", "$42 − 8=34$").replace("The answer is 134.", "So my answer is $134$.")
     assert codes(respelled) == set()

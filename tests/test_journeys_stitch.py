@@ -197,6 +197,12 @@ def test_a_removed_answer_is_not_stated_as_final() -> None:
     assert "answer is 17" not in text
 
 
+def test_an_answer_alone_is_no_step() -> None:
+    text = stitch(grow("What is 4 + 5?", ("4 + 5 = 9",), ("9\nAnswer: 9", "terminate"))).text
+    assert not re.search(r"\b9\. 9\.|9\. The answer is 9\. 9", text)
+    assert text.count("9") == 2
+
+
 def test_a_reflection_asks_and_the_next_step_answers() -> None:
     text = stitch(EGGS).text
     assert re.search(r"[Ii]s that per day\? Yes, every number is per day", text)
@@ -244,6 +250,7 @@ CRITIQUES = {
     "Are you sure that 17 + 25 = 43?": "Am I sure that 17 + 25 = 43?",
     "The policy adds the digits wrongly.": "I add the digits wrongly",
     "Step 3 is off: 5 - 2 is not 4.": "That step is off: 5 - 2 is not 4",
+    "The step misreads the sum.": "That step misreads the sum",
     "Don't forget the carry.": "I must not forget the carry",
     "Please recompute the sum.": "Let me recompute the sum",
     "The solver's sum is off.": "My sum is off",
