@@ -63,6 +63,11 @@ def solutions(data: Path, show: int, limit: int | None) -> None:
                     counts[evidence.kind] += 1
                     _show(counts, show, evidence.kind, f"{evidence.detail} | {step[:160]}")
             for equation in found:
+                plain = re.fullmatch(r"(\D*)(\d+)", equation.right)
+                if equation.holds and plain is not None:
+                    counts["results made wrong"] += 1
+                    other = step.replace(equation.quote, equation.quote[: -len(plain[2])] + str(int(plain[2]) + 1), 1)
+                    counts["of these found"] += any(not e.holds for e in equations(other))
                 if not equation.holds:
                     counts["false alarms"] += 1
                     _show(counts, show, "ALARM", f"{equation.quote} | {step[:200]}")
@@ -74,6 +79,7 @@ def solutions(data: Path, show: int, limit: int | None) -> None:
             _show(counts, show, "LUCKY", f"{gold} | {' / '.join(steps)[-200:]}")
     _print(counts)
     print(f"false alarms per equation: {counts['false alarms'] / max(1, counts['equations']):.4%}")
+    print(f"results made wrong by 1 and found: {counts['of these found'] / max(1, counts['results made wrong']):.2%}")
     print(f"called lucky: {counts['called lucky'] / max(1, counts['solutions']):.2%} of solutions")
     print(f"seconds per step: {spent / max(1, counts['steps']) * 1e6:.1f} microseconds")
 

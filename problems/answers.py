@@ -23,7 +23,7 @@ _SENTENCE = re.compile(
 )
 _HYPOTHESIS = re.compile(
     r"\b(?:if|whether|suppose|assume|assuming|check|unless|maybe|perhaps|doubt|claim|claims|claimed|thought|"
-    r"think|guess|says?|said|could|might|not|never|when|until)\b",
+    r"guess|says?|said|could|might|not|never|until)\b",
     re.IGNORECASE,
 )
 _DENIAL = re.compile(
@@ -33,7 +33,7 @@ _DENIAL = re.compile(
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
-    r"^[\s$.,;:*)]*(?:(?:which|that|but\s+(?:that|this|it)|and\s+(?:that|this))\s+)?(?:is|was|'s|cannot|can't|can\s+not|looks?|seems?)"
+    r"[\s$.,;:*)]*(?:(?:which|that|but\s+(?:that|this|it)|and\s+(?:that|this))\s+)?(?:is|was|'s|cannot|can't|can\s+not|looks?|seems?)"
     r"\s+(?:be\s+)?(?:not\b|wrong|incorrect|false|impossible|right\?|correct\?|a\s+mistake|too\b)",
     re.IGNORECASE,
 )

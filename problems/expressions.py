@@ -55,9 +55,7 @@ def read_expression(tokens: list[Token], first: int, stop: int) -> tuple[Express
     longest = max(decimals, default=0)
     slack = Fraction(0)
     if longest >= 2 and not plain:
-        slack = sum(
-            (_rounding_error(text) for text in numbers if _places(text) >= 2 and _looks_rounded(text)), Fraction(0)
-        )
+        slack = sum((_carried_error(text) for text in numbers if _places(text) >= 2), Fraction(0))
     return (
         Expression(
             tree=tree,
@@ -80,25 +78,19 @@ def _places(text: str) -> int:
     return len(text.partition(".")[2])
 
 
-def _looks_rounded(text: str) -> bool:
-    """3.33, 0.67, 0.142857: decimals that plausibly stand for an endless expansion; 12.50 and 0.25 do not."""
-    decimals = text.partition(".")[2]
-    value = Fraction(text.replace(",", "").replace("{}", "")) if _is_plain(text) else Fraction(0)
-    unit = Fraction(1, 10 ** len(decimals))
-    return any(
-        abs(value * d - round(value * d)) <= unit * d / 2 and value * d != round(value * d)
-        for d in (3, 6, 7, 9, 11, 12, 13)
-    )
-
-
-def _is_plain(text: str) -> bool:
-    return text.replace(",", "").replace(".", "", 1).isdigit()
-
-
-def _rounding_error(text: str) -> Fraction:
+def _carried_error(text: str) -> Fraction:
+    """How far, relatively, a decimal lies from the endless one that it plausibly stands for: 3.33 from 10/3."""
     value = number_of(text)
     unit = Fraction(1, 10 ** _places(text))
-    return unit / value if value else Fraction(0)
+    errors = []
+    for denominator in _ENDLESS:
+        nearest = Fraction(round(value * denominator), denominator)
+        if nearest != value and nearest.denominator == denominator and abs(nearest - value) < unit:
+            errors.append(abs(nearest - value) / value)
+    return max(errors, default=Fraction(0))
+
+
+_ENDLESS = (3, 6, 7, 9, 11, 12, 13)
 
 
 def _skip(tokens: list[Token], first: int, stop: int) -> int:

@@ -51,7 +51,11 @@ PARSED = {
 }
 """Tasks whose scorer calls sympy's parser (which evaluates), with the only answers it is shown."""
 
-REFUSED = {"composite": "it mixes other tasks; name them under `tasks` instead"}
+REFUSED = {
+    "composite": "it mixes other tasks; name them under `tasks` instead",
+    "arc_agi": "its scorer does not know its own answer once the problem was stored",
+    "rearc": "its scorer does not know its own answer once the problem was stored",
+}
 MAX_PARSED_CHARS = 500
 MAX_POWERS = 60
 
@@ -143,7 +147,7 @@ def problem_of(
 def check_stored(dataset: Any, problem: Problem) -> None:
     """Raise UserError where the task's scorer no longer knows its own answer once the problem was stored as JSON.
 
-    Nothing but the task's own reference answer is scored here. Measured in 0.1.25: arc_agi and rearc lose their tuples.
+    Nothing but the task's own reference answer is scored here.
     """
     if problem.answer is None:
         return
