@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons
-
 from engines.batch_attention import Joining, RowBuffers, Step, Trunk
-from engines.contract import Sampling
+from engines.batch_row import Endings, Request, Row
 from engines.draw import draw, token_logprobs
-from engines.errors import EngineError
 from engines.prefix_cache import PrefixCache, common_length
 
 JOIN_TOKENS = 1024
@@ -27,52 +22,6 @@ WORTH_WAITING = 48
 """A request waits a step if another one, joining now, reads at least this many tokens that it needs too."""
 TRUNK_USES, TRUNK_TOKENS, MAX_TRUNKS = 6, 64, 4
 """A prefix met this often and this long is kept once for all its rows; more than a few trunks would split the batch."""
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What became of a request."""
-
-    text: str
-    finish_reason: FinishReasons
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    logprobs: list[ChatCompletionTokenLogprob] | None
-
-
-@dataclass(eq=False)
-class Request:
-    """A prompt, how to go on from it, and whom to tell."""
-
-    ids: list[int]
-    sampling: Sampling
-    seed: int | None
-    done: Callable[[Completion | EngineError], None]
-    logprobs: bool = False
-    grammar: Any = None
-    """An xgrammar matcher, or None for free text."""
-    cancelled: bool = False
-
-
-@dataclass(eq=False)
-class Row:
-    """A running request; its number is its place in the batch's list and in the row buffers."""
-
-    request: Request
-    random: random.Random
-    trunk: Trunk | None = None
-    base: int = 0
-    """Tokens in the trunk."""
-    length: int = 0
-    """Tokens in the row buffer."""
-    cached: int = 0
-    out: list[int] = field(default_factory=list)
-    logprobs: list[ChatCompletionTokenLogprob] = field(default_factory=list)
-
-    @property
-    def ids(self) -> list[int]:
-        return self.request.ids + self.out
 
 
 class Batch:
@@ -101,7 +50,7 @@ class Batch:
         )
         self.prefixes = PrefixCache(max_tokens=cached_bytes // self.buffers.token_bytes())
         self.windowed = bool(getattr(config, "sliding_window", None))
-        self.ends = _end_tokens(model, tokenizer)
+        self.endings = Endings(model, tokenizer)
         self.waiting: deque[Request] = deque()
         self.rows: list[Row] = []
         self.trunks: list[Trunk] = []
@@ -134,7 +83,7 @@ class Batch:
             row = self.rows[number]
             if row.request.logprobs:
                 row.logprobs.append(token_logprobs(logits[number], tokens[number], self.tokenizer))
-            if (finished := self._push(row, tokens[number])) is not None:
+            if (finished := self.endings.push(row, tokens[number])) is not None:
                 self._remember(number)
                 self._remove(number)
                 row.request.done(finished)
@@ -293,40 +242,6 @@ class Batch:
 
     # Leaving
 
-    def _push(self, row: Row, token: int) -> Completion | None:
-        """Append a token; the completion if it was the last."""
-        request, sampling = row.request, row.request.sampling
-        row.out.append(token)
-        if request.grammar is not None and not request.grammar.is_terminated():
-            request.grammar.accept_token(token)
-        if token in self.ends:
-            return self._finish(row, self._text(row.out[:-1]), "stop")
-        if sampling.stop and (cut := self._stopped(row.out, sampling.stop)) is not None:
-            return self._finish(row, cut, "stop")
-        if request.grammar is not None and request.grammar.is_terminated():
-            return self._finish(row, self._text(row.out), "stop")
-        if len(row.out) >= sampling.max_tokens:
-            return self._finish(row, self._text(row.out).rstrip("�"), "length")
-        return None
-
-    def _finish(self, row: Row, text: str, reason: FinishReasons) -> Completion:
-        prompt = len(row.request.ids)
-        logprobs = row.logprobs if row.request.logprobs else None
-        return Completion(text, reason, prompt, len(row.out), row.cached, logprobs)
-
-    def _stopped(self, out: list[int], stop: tuple[str, ...]) -> str | None:
-        """The text before the first stop string, once one has appeared. Only the tail is decoded at each token."""
-        reach = max(len(text.encode()) for text in stop) + 4  # a token is at least one byte
-        tail = self._text(out[-reach:])
-        if not any(text in tail for text in stop):
-            return None
-        whole = self._text(out)
-        places = [place for text in stop if (place := whole.find(text)) >= 0]
-        return whole[: min(places)] if places else None
-
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-
     def _remember(self, number: int) -> None:
         """Keep the row's keys and values for requests that begin alike."""
         import torch
@@ -361,10 +276,3 @@ class Batch:
         for trunk in self.trunks:
             trunk.rows = 0
         return dropped
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Tokens that end a text, as the model's generation settings and its tokenizer name them."""
-    named = [getattr(model.generation_config, "eos_token_id", None), tokenizer.eos_token_id]
-    ids = [token for entry in named for token in (entry if isinstance(entry, list) else [entry])]
-    return frozenset(token for token in ids if token is not None)

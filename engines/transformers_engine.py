@@ -67,7 +67,7 @@ class TransformersEngine(Engine):
         extra_create_args: Mapping[str, Any] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> Reply:
-        from engines.batch_decode import Completion, Request
+        from engines.batch_row import Completion, Request
 
         began = time.perf_counter()
         if tools:
@@ -132,7 +132,8 @@ class TransformersEngine(Engine):
         from transformers import AttentionInterface
         from transformers.utils import logging as hf_logging
 
-        from engines.batch_decode import Batch, Request
+        from engines.batch_decode import Batch
+        from engines.batch_row import Request
 
         hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         AttentionInterface.register(batch_attention.NAME, batch_attention.attend)

@@ -232,3 +232,29 @@ def test_the_prefix_cache_gives_back_what_was_stored_and_stays_within_its_bound(
         assert len(spelled) == known
         assert all(node.kv.flatten().tolist() == node.ids for node in path)
         assert cache.tokens <= 300
+
+
+@pytest.mark.slow
+async def test_a_lora_adapter_speaks_through_its_base(tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(embedded_folder(), dtype=torch.bfloat16)
+    tuned = get_peft_model(base, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.05)
+    tuned.save_pretrained(tmp_path)
+
+    engine = TransformersEngine(EngineSettings(engine="transformers", model=str(tmp_path)))
+    await engine.start()
+    messages = ask("What is 12 + 9?")
+    ids = torch.tensor([engine.chat.ids(messages)])
+    with torch.inference_mode():
+        expected = tuned.merge_and_unload()(ids).logits[0, -1].float().log_softmax(-1)
+    reply = await say(engine, messages, logprobs=True, max_tokens=1)
+    await engine.close()
+    assert reply.logprobs is not None
+    assert reply.logprobs[0].logprob == pytest.approx(float(expected.max()), abs=0.1)
