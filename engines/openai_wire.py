@@ -40,6 +40,7 @@ SENT_AS_IS = ("temperature", "top_p", "max_tokens", "stop", "seed")
 SENT_IF_SET = ("top_k", "min_p")
 """vLLM, SGLang and llama.cpp take these at the top level; OpenAI itself refuses them, so 0 ("off") is not sent."""
 NOT_SENT = ("continue_final_message", "logprobs", "request_id")
+ROLES: dict[type, str] = {SystemMessage: "system", UserMessage: "user", AssistantMessage: "assistant"}
 TOP_LOGPROBS = 5
 FINISH: dict[Any, FinishReason] = {
     "stop": "stop",
@@ -91,17 +92,9 @@ def _schema_format(kind: type[BaseModel]) -> str:
 
 
 def _message(message: LLMMessage) -> dict[str, str]:
-    match message:
-        case SystemMessage(content=content):
-            role = "system"
-        case UserMessage(content=content):
-            role = "user"
-        case AssistantMessage(content=content):
-            role = "assistant"
-        case _:
-            raise ValueError(f"{type(message).__name__} cannot be sent: this engine speaks text only")
-    if not isinstance(content, str):
-        raise ValueError(f"{type(message).__name__} with images or calls cannot be sent: this engine speaks text only")
+    role, content = ROLES.get(type(message)), message.content
+    if role is None or not isinstance(content, str):
+        raise ValueError(f"{type(message).__name__} that is not plain text cannot be sent by this engine")
     return {"role": role, "content": content}
 
 

@@ -151,12 +151,12 @@ class VLLMServer:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.port = _free_port()
+        self.command = serve_command(settings, port=self.port)
         handle, path = tempfile.mkstemp(prefix="retrace-vllm-", suffix=".log")
         os.close(handle)
         self.log = Path(path)
-        self.command = serve_command(settings, port=self.port)
         self._process: subprocess.Popen[bytes] | None = None
-        self._was_ready = False
+        self._log_was_named = False
 
     @property
     def alive(self) -> bool:
@@ -176,14 +176,14 @@ class VLLMServer:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     async with session.get(health) as response:
                         if response.status == 200:
-                            self._was_ready = True
                             return
                 if not self.alive:
                     raise UserError(f"model: vllm serve ended with {self.exit_code}: {self.last_words()}")
                 elapsed = monotonic() - began
                 if elapsed > seconds:
+                    words = self.last_words()
                     self.stop()
-                    raise UserError(f"model: vllm serve is not ready after {seconds:.0f} s: {self.last_words()}")
+                    raise UserError(f"model: vllm serve is not ready after {seconds:.0f} s: {words}")
                 progress(f"starting, {elapsed:.0f} s: {self._newest_line()}")
                 await asyncio.sleep(1.0)
 
@@ -204,15 +204,15 @@ class VLLMServer:
     def stop(self) -> None:
         """SIGTERM, after STOP_SECONDS SIGKILL for the whole group; safe to repeat.
 
-        The log stays where the server never got ready or died by itself: then an error names it.
+        The log goes too, unless an error has named it.
         """
         process = self._process
         if process is None:
             return
         atexit.unregister(self.stop)
+        if not self._log_was_named:
+            self.log.unlink(missing_ok=True)
         if process.poll() is None:
-            if self._was_ready:
-                self.log.unlink(missing_ok=True)
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
@@ -221,7 +221,8 @@ class VLLMServer:
         process.wait()
 
     def last_words(self) -> str:
-        """What went wrong, as far as the log tells, in one line; names the log."""
+        """What went wrong, as far as the log tells, in one line; names the log, which is then kept."""
+        self._log_was_named = True
         lines = self._lines()
         errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
         words = " | ".join(dict.fromkeys([*errors[-2:], *lines[-2:]])) or "(it wrote nothing)"

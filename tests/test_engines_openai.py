@@ -9,8 +9,14 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from autogen_core import CancellationToken
-from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
+from autogen_core import CancellationToken, FunctionCall
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
 from fault_server import SERVED, FaultServer, completion, fault_server
 from hypothesis import given
 from hypothesis import strategies as st
@@ -350,6 +356,13 @@ def test_a_type_becomes_a_json_schema_response_format() -> None:
 def test_unknown_request_keys_are_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="frequency_penalty"):
         request_body("m", PROMPT, {"frequency_penalty": 1.0})  # type: ignore[typeddict-unknown-key]
+
+
+def test_a_message_that_is_not_text_is_the_callers_mistake() -> None:
+    call = FunctionCall(id="1", name="add", arguments="{}")
+    for message in (AssistantMessage(content=[call], source="p"), FunctionExecutionResultMessage(content=[])):
+        with pytest.raises(ValueError, match="not plain text"):
+            request_body("m", [message], {})
 
 
 @given(st.text())

@@ -195,6 +195,7 @@ async def test_a_server_that_never_gets_ready_is_stopped_at_the_deadline(
     with pytest.raises(UserError, match="not ready after 1 s"):
         await server.start(seen.append, seconds=1.0)
     assert not server.alive
+    assert server.log.exists(), "the error names it"
     assert seen[0].startswith("starting, 0 s")
     server.log.unlink()
 
