@@ -256,6 +256,10 @@ class Store:
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         if self._fault is None:
             self.flush()
+        return self._query(query, values)
+
+    def _query(self, query: str, values: Sequence[Any]) -> list[Any]:
+        """What is on disk, leaving out what is buffered."""
         with one_line_errors(self.path):
             return self._db.execute(query, values).fetchall()
 
@@ -270,7 +274,8 @@ class Store:
 
     def _turns_held(self, journey_id: str) -> int:
         if journey_id not in self._held:
-            self._held[journey_id] = self._read("SELECT COUNT(*) FROM turns WHERE journey_id = ?", (journey_id,))[0][0]
+            # The buffer holds no turn of a journey that is not in `_held`, so nothing need be flushed for this.
+            self._held[journey_id] = self._query("SELECT COUNT(*) FROM turns WHERE journey_id = ?", (journey_id,))[0][0]
         return self._held[journey_id]
 
     def _turns(self, journey_id: str) -> list[str]:

@@ -43,13 +43,12 @@ CREATE TABLE journeys (
     gate INTEGER                            -- whether the thought passed; null until stitched
 );
 CREATE INDEX journeys_in_order ON journeys (position, attempt, id);
-CREATE INDEX journeys_by_status ON journeys (status, position, attempt, id);
 CREATE TABLE turns (
     journey_id TEXT NOT NULL REFERENCES journeys (id),
     id INTEGER NOT NULL,
     json TEXT NOT NULL,
     PRIMARY KEY (journey_id, id)
-);
+) WITHOUT ROWID;                            -- a journey's turns lie together
 CREATE TABLE thoughts (
     journey_id TEXT NOT NULL REFERENCES journeys (id),
     shortcut INTEGER NOT NULL,
@@ -125,8 +124,8 @@ def summary_row(journey: Journey) -> tuple[Any, ...]:
 # Each statement touches exactly one row, unless it contradicts what is stored: then none.
 ADD_PROBLEM = """
 INSERT INTO problems (id, position, family, json)
-VALUES (?, (SELECT COALESCE(MAX(position), -1) + 1 FROM problems), ?, ?)
-ON CONFLICT (id) DO UPDATE SET id = id WHERE json = excluded.json"""
+VALUES (?, COALESCE((SELECT MAX(position) FROM problems), -1) + 1, ?, ?)
+ON CONFLICT (id) DO UPDATE SET json = json WHERE json = excluded.json"""
 BEGIN = """
 INSERT INTO journeys (id, problem_id, position, attempt, seed, family, protocol,
                       policy_persona, policy_model, critic_persona, critic_model)
@@ -135,7 +134,7 @@ ON CONFLICT (id) DO UPDATE SET status = 'growing', outcome = NULL, json = NULL
 WHERE status <> 'finished' AND problem_id = excluded.problem_id AND seed = excluded.seed"""
 ADD_TURN = """
 INSERT INTO turns (journey_id, id, json) VALUES (?, ?, ?)
-ON CONFLICT (journey_id, id) DO UPDATE SET id = id WHERE json = excluded.json"""
+ON CONFLICT (journey_id, id) DO UPDATE SET json = json WHERE json = excluded.json"""
 FINISH = """
 UPDATE journeys SET status = ?, outcome = ?, stop_reason = ?, turns = ?, path_length = ?, backtracks = ?, reflects = ?,
     terminates = ?, errors_removed = ?, parse_failures = ?, prompt_tokens = ?, completion_tokens = ?, seconds = ?,

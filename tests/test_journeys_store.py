@@ -99,8 +99,9 @@ def test_a_finished_journey_is_never_finished_otherwise_nor_begun_again(path: Pa
     with Store(path) as store:
         keep(store, mended())
         store.flush()
+        store.begin(redraft(mended()))
         with pytest.raises(ValueError, match="contradicts"):
-            keep(store, mended())
+            store.flush()
     with Store(path) as store:
         store.finish(other.model_copy(update={"turns": mended().turns}))
         with pytest.raises(ValueError, match="contradicts"):
