@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autogen_agentchat.base import TaskResult
-
 from engines.errors import EngineDead, EngineError
 from generation.cast import Company
 from generation.settings import GenerateSettings
@@ -96,9 +94,9 @@ async def _grow(draft: Draft, *, store: Store, company: Company) -> AsyncIterato
         if isinstance(event, TurnMessage):
             store.add_turn(draft.id, event.content)
             yield event.content
-        elif isinstance(event, TaskResult) and team.journey is not None:
-            store.finish(team.journey)
-            yield team.journey
+    if team.journey is not None:
+        store.finish(team.journey)
+        yield team.journey
 
 
 def _work(settings: GenerateSettings, store: Store, company: Company) -> Iterator[Draft]:

@@ -44,7 +44,7 @@ async def converse(draft: Draft, cast: Cast, *, judge: Judge, trust: Trust) -> A
 
 async def propose(draft: Draft, cast: Cast) -> Proposal:
     """Ask the policy for the next step of the draft."""
-    view = PolicyView.model_construct(
+    view = PolicyView(
         journey_id=draft.id,
         question=draft.problem.question,
         path=tuple(draft.path),
@@ -60,7 +60,7 @@ async def ask_critic(
     """Ask the cast's critic for its verdict on a step that is not in the draft yet."""
     if cast.critic is None:
         raise ValueError("this protocol needs a critic in its cast")
-    view = CriticView.model_construct(
+    view = CriticView(
         journey_id=draft.id,
         question=draft.problem.question,
         path=tuple(draft.path),
@@ -85,7 +85,7 @@ def add_turn(
     """Put the turn into the draft and return it."""
     verdict, rulings = ruling
     awaiting = draft.awaiting_reply
-    turn = Turn.model_construct(
+    turn = Turn(
         id=len(draft.turns),
         parent=draft.head.id if draft.head else None,
         step=proposal.step,

@@ -207,12 +207,12 @@ class _Asks:
         self._team = team
 
     async def propose(self, view: PolicyView) -> Proposal:
-        message = ProposeMessage.model_construct(content=view, source="journey")
+        message = ProposeMessage(content=view, source="journey")
         reply: Proposal = await self._team.ask(self._agent, message)
         return reply
 
     async def judge(self, view: CriticView) -> Judgement:
-        message = JudgeMessage.model_construct(content=view, source="journey")
+        message = JudgeMessage(content=view, source="journey")
         reply: Judgement = await self._team.ask(self._agent, message)
         return reply
 
