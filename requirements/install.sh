@@ -4,7 +4,8 @@
 #   requirements/install.sh core   what `make generate` needs
 #   requirements/install.sh all    what `make test` needs: core, training, the tests, and vLLM where it runs
 #
-# Running it again is cheap, and an interrupted run is simply run again: make's stamp is written after it succeeds.
+# Running it again is cheap. make's stamp is written after success only; a run that was killed while it wrote packages
+# makes .venv anew, which is quick because pip keeps what it has downloaded.
 # Which build of torch arrives is pip's own configuration on this machine; nothing here names a registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,11 +13,25 @@ cd "$(dirname "$0")/.."
 set_name=${1:?core or all}
 venv=.venv
 log=$venv/install.log
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PYTHONNOUSERSITE=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1
 unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX
 
 say() { printf '[setup %3ss] %s\n' "$SECONDS" "$1" >&2; }
 stop() { printf 'setup: %s\n' "$1" >&2; exit 1; }
+
+wait_for_others() {
+    # Two installations at once, or one orphaned by a kill, tear each other's packages. pip inherits the lock from us.
+    command -v flock >/dev/null 2>&1 || return 0
+    exec 9< requirements/install.sh
+    flock --nonblock 9 || { say "another set-up is running here: waiting for it"; flock 9; }
+}
+
+last_phase() { awk '/^== / { text = "" } { text = text $0 "\n" } END { printf "%s", text }' $log; }
+
+cut_off() {
+    # Killed while pip was writing packages: what lies there may be half a package, which pip itself cannot mend.
+    [ -f $log ] && last_phase | awk '/^Installing collected/ { half = 1 } /^Successfully installed/ { half = 0 } END { exit !half }'
+}
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
@@ -30,10 +45,10 @@ find_python() {
 }
 
 make_venv() {
-    if new_enough $venv/bin/python && $venv/bin/python -m pip --version >/dev/null 2>&1; then return; fi
+    if ! cut_off && new_enough $venv/bin/python && $venv/bin/python -m pip --version >/dev/null 2>&1; then return; fi
     if [ -e $venv ]; then
         [ -f $venv/pyvenv.cfg ] || [ -z "$(ls -A $venv)" ] || stop "$venv is in the way and is no virtual environment; move it"
-        say "$venv is broken, unfinished or older than Python 3.11: making it anew"
+        say "$venv is broken, half installed or older than Python 3.11: making it anew"
         rm -rf $venv
     fi
     local python
@@ -48,7 +63,7 @@ install() {
     say "installing $what"
     printf '\n== %s\n' "$*" >> $log
     $venv/bin/python -m pip install --no-compile --progress-bar off "$@" >> $log 2>&1 && return
-    grep -iE '^ *(error|no matching distribution)' $log | tail -n 5 >&2 || true
+    last_phase | grep -E '^ *ERROR' | tail -n 5 >&2 || true
     stop "installing $what failed; pip's own words are in $log; run the same command again to go on"
 }
 
@@ -62,6 +77,7 @@ install_vllm() {
     fi
 }
 
+wait_for_others
 make_venv
 case $set_name in
 core) install "the core set (torch is the large one)" -r requirements/core.txt ;;
