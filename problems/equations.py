@@ -83,8 +83,8 @@ def _equations_in(line: str) -> list[Equation]:
         whole_left = chained and computed and (left.first, left.last) == (before + 1, index - 1)
         if not left.expression.operated and not (whole_left and not right.expression.operated):
             continue  # "Step 3 = 4", "1 hour = 60 minutes", "total 20 = 4 * 5": no computation on the left to judge
-        if tokens[index].text == "is" and not left.expression.operated:
-            continue
+        if tokens[index].text == "is" and (right.expression.operated or not _computes(tokens, left)):
+            continue  # "4/15 is 4/15 * 75", "the reciprocal of 2/3 is 3/2"
         equation = _judge(line, tokens, left, index, right, ends_at=after)
         if equation is not None:
             found.append(equation)
@@ -92,6 +92,13 @@ def _equations_in(line: str) -> list[Equation]:
 
 
 _EQUALS = frozenset(("=", "==", "≈", "\\approx", "is", "equals", "makes", "gives"))
+
+
+def _computes(tokens: list[Token], run: Run) -> bool:
+    """Whether a run does more than write a fraction."""
+    operators = [number for number in range(run.first, run.last) if tokens[number].kind is Kind.OPERATOR]
+    spaced = any(tokens[number - 1].end < tokens[number].start for number in operators)
+    return spaced or any(tokens[number].text != "/" for number in operators)
 
 
 def _judge(line: str, tokens: list[Token], left: Run, relation: int, right: Run, *, ends_at: int) -> Equation | None:
@@ -103,7 +110,7 @@ def _judge(line: str, tokens: list[Token], left: Run, relation: int, right: Run,
             holds = _agree_otherwise(left, right, continues=ends_at < len(tokens))
     except Unreadable:
         return None
-    if not holds and doubtful(line, tokens, left, right):
+    if not holds and doubtful(line, tokens, left, right, value=value, stated=stated):
         return None
     start, end = tokens[left.first].start, tokens[right.last].end
     return Equation(

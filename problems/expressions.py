@@ -83,14 +83,20 @@ def _carried_error(text: str) -> Fraction:
     value = number_of(text)
     unit = Fraction(1, 10 ** _places(text))
     errors = []
-    for denominator in _ENDLESS:
+    if text.endswith("0"):
+        return Fraction(0)  # nobody rounds to 0.10
+    for denominator in _ENDLESS if _places(text) > 2 else _ENDLESS[:4]:
         nearest = Fraction(round(value * denominator), denominator)
-        if nearest != value and nearest.denominator == denominator and abs(nearest - value) < unit:
+        if (
+            nearest != value
+            and nearest.denominator == denominator
+            and (nearest - value < unit if nearest > value else value - nearest <= unit / 2)
+        ):
             errors.append(abs(nearest - value) / value)
     return max(errors, default=Fraction(0))
 
 
-_ENDLESS = (3, 6, 7, 9, 11, 12, 13)
+_ENDLESS = (3, 6, 9, 7, 11, 12, 13)
 
 
 def _skip(tokens: list[Token], first: int, stop: int) -> int:
@@ -262,6 +268,11 @@ class _Reader:
             index += 1
         if not words:
             return
+        if self.is_square(index) and all(len(w.text) > 1 and w.text.lower() not in _JOINING for w in words):
+            # `15 cm^2`: the exponent is the unit's
+            index += 2
+            if index == self.stop:
+                self.index = index
         if any(len(word.text) == 1 and word.start == self.tokens[self.index - 1].end for word in words[:1]):
             raise Unreadable("a variable")
         if index < self.stop and self.tokens[index].kind is Kind.OPERATOR and self.tokens[index].text != "of":
@@ -276,6 +287,10 @@ class _Reader:
         elif index < self.stop and self.tokens[index].kind is Kind.CLOSE:
             self.words |= {_stem(word.text) for word in words}
             self.index = index
+
+    def is_square(self, index: int) -> bool:
+        ahead = self.tokens[index : min(index + 2, self.stop)]
+        return len(ahead) == 2 and ahead[0].text == "^" and ahead[1].text in ("2", "3")
 
     def operator(self, signs: str | tuple[str, ...]) -> str | None:
         if self.index < self.stop:

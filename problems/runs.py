@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from problems.expressions import Expression, read_expression
 from problems.tokens import Kind, Token
-from problems.words import ARITHMETIC, singular
+from problems.words import COMPUTING, singular
 
 MAX_UNIT_WORDS = 3
 
@@ -39,7 +39,7 @@ def run_before(tokens: list[Token], first: int, stop: int) -> Run | None:
     gap = tokens[last + 1 : stop]  # only unit words may stand between the expression and the sign
     if len(gap) > MAX_UNIT_WORDS or any(token.kind is not Kind.WORD or len(token.text) == 1 for token in gap):
         return None
-    if any(token.text.lower() in ARITHMETIC for token in gap):
+    if any(token.text.lower() in COMPUTING for token in gap):
         return None
     if start > first and _taints(tokens, start - 1, start):
         return None
@@ -54,11 +54,16 @@ def run_after(tokens: list[Token], first: int, stop: int) -> Run | None:
     expression, end = read_expression(tokens, first, stop)
     if expression is None:
         return None
+    beyond = end
+    while beyond < stop and tokens[beyond].kind is Kind.WORD and beyond - end <= MAX_UNIT_WORDS:
+        beyond += 1
+    if beyond < stop and tokens[beyond].kind is Kind.OPERATOR:
+        return None  # `= 8 bags / Y`
     if end < stop:
         following, glued = tokens[end], tokens[end].start == tokens[end - 1].end
         match following.kind:
-            case Kind.OPERATOR | Kind.OTHER | Kind.NUMBER:
-                return None  # `= 3 +`, `= 3_5`, `= 3 4`
+            case Kind.OTHER | Kind.NUMBER:
+                return None  # `= 3_5`, `= 3 4`
             case Kind.STOP if glued and end + 1 < stop and tokens[end + 1].start == following.end:
                 if tokens[end + 1].kind not in (Kind.CLOSE, Kind.STOP):
                     return None  # `= 0.\overline{3}`, `= 3,x`

@@ -43,6 +43,11 @@ FALSE = [
     "- 17 + 25 = 9",
     "$0.14/egg * 2 eggs = $0.30",
     "4 points/round * 3 rounds = 13 points",
+    "a total of 12 + 24 = 37 pages",
+    "It takes 40 / 2 = 21 minutes.",
+    "increased by 200*$3 = $601",
+    "192 - 24 - 8 = 161 square feet",
+    "12 / 4 is 4",
 ]
 
 
@@ -103,6 +108,14 @@ LEFT_ALONE = [
     "C(5,2) = 11",
     "1010_2 + 1 = 12",
     "3:00 + 2 = 5",
+    "25 classmates + his 1 teacher + 1 himself = 27",
+    "0900-0130 = 0730",
+    "3 bags of leaves / 15 minutes = 8 bags of leaves / Y",
+    "4 pounds - 6 ounces = 58 ounces",
+    "4/15 is 4/15*$75 = $20",
+    r"the reciprocal of \frac{2}{3} is \frac{3}{2}",
+    r"\frac{1}{2} \times 3 \times 10 = \boxed{15 \mbox{ cm}^2}",
+    r"1 \mbox{ foot}^2 = 12^2 \mbox{ inches}^2",
     "half of 20 + 4 = 14",
     "I wrote 17 + 25 = 43, but that is wrong.",
     "17 + 25 is not 43",
