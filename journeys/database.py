@@ -10,8 +10,6 @@ from journeys.tables import TABLES
 from settings import UserError
 
 SCHEMA_VERSION = "1"
-PAGES_BEFORE_CHECKPOINT = 8000
-"""32 MB of log before it is copied into the database, which is when the disk is waited for."""
 APPLICATION_ID = 0x52545243
 """Written into the file's header, so that a foreign database is told from ours before it is touched."""
 
@@ -98,7 +96,6 @@ def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if not read_only:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BEFORE_CHECKPOINT}")
         db.execute("PRAGMA foreign_keys = ON")
     if not objects:
         db.executescript(

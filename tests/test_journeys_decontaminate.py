@@ -34,6 +34,12 @@ def test_twelve_words_in_a_row_are_not_enough() -> None:
     assert found(f"Other words. {shared} xyz", LONG, ngram=8)
 
 
+def test_operators_do_not_count_as_words_in_a_row() -> None:
+    sum_of_ten = " + ".join(str(n) for n in range(10, 20))
+    assert found(f"Add these: {sum_of_ten}", f"Sum up: {sum_of_ten}") == {}
+    assert found(f"Add these: {sum_of_ten}", f"Sum up: {sum_of_ten}", ngram=10)
+
+
 @pytest.mark.parametrize("other", ["What is 3 - 4?", "What is 4 + 3?", "What is 3 + 4.5?", "What is 3 + 4 now?", ""])
 def test_a_short_question_must_be_the_same_as_a_whole(other: str) -> None:
     assert found("What is 3 + 4?", other) == {}
