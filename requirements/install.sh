@@ -57,6 +57,14 @@ make_venv() {
     "$python" -m venv $venv || stop "'$python -m venv' failed; on Debian and Ubuntu: apt install python3-venv"
 }
 
+need_compiler() {
+    # pycosat (reasoning-gym's SAT solver) is published as source only; better said now than after a gigabyte.
+    local headers='import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+    if compgen -G "$venv/lib/python*/site-packages/pycosat-*" >/dev/null; then return; fi
+    { command -v "${CC:-cc}" >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; } && $venv/bin/python -c "$headers" && return
+    stop "a C compiler and Python's headers are needed once, to build pycosat: apt install build-essential python3-dev (macOS: xcode-select --install)"
+}
+
 install() {
     # Not compiled to bytecode here: Python compiles what is imported, which is far less.
     local what=$1; shift
@@ -79,6 +87,7 @@ install_vllm() {
 
 wait_for_others
 make_venv
+need_compiler
 case $set_name in
 core) install "the core set (torch is the large one)" -r requirements/core.txt ;;
 all) install "the core set, training and tests (torch is the large one)" -r requirements/all.txt ;;
