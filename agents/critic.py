@@ -9,15 +9,14 @@ from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
-from engines.structured import parse_json
 
 from agents.calls import call, request_args
 from agents.persona import CriticPersona
 from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
 from agents.slots import fill
-from agents.transcript import Transcript
 from agents.verdicts import NEUTRAL, VerdictForm, complaint
+from engines.structured import parse_json
 from journeys.record import Cost, Move, Verdict, seed_for
 
 
@@ -38,7 +37,8 @@ class CriticAgent(BaseChatAgent):
         if asked is None:
             raise ValueError(f"{self.name} answers JudgeMessage only, got {[type(m).__name__ for m in messages]}")
         judgement = await self.judge(asked.content, cancellation_token)
-        return Response(chat_message=VerdictMessage(content=judgement, source=self.name))
+        reply = VerdictMessage(id=f"{asked.id}/verdict", content=judgement, source=self.name, metadata={})
+        return Response(chat_message=reply)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Nothing to forget: what it says depends on the view alone."""
@@ -60,7 +60,6 @@ class ModelCritic(CriticAgent):
     def __init__(self, persona: CriticPersona, client: ChatCompletionClient) -> None:
         super().__init__(persona)
         self._client = client
-        self._steps: Transcript[str] = Transcript(lambda turn: turn.step)
 
     async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
         messages = self.messages(view)
@@ -87,7 +86,7 @@ class ModelCritic(CriticAgent):
 
     def messages(self, view: CriticView) -> list[LLMMessage]:
         """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
-        steps = [*self._steps.of(view.path), view.step]
+        steps = [*(turn.step for turn in view.path), view.step]
         listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
         asked = fill(self.persona.ask, number=str(len(steps)), **_optional(self.persona, view))
         text = f"{fill(self.persona.task, question=view.question)}{listed}\n{asked}"

@@ -40,7 +40,8 @@ class PolicyAgent(BaseChatAgent):
         if asked is None:
             raise ValueError(f"{self.name} answers ProposeMessage only, got {[type(m).__name__ for m in messages]}")
         proposal = await self.propose(asked.content, cancellation_token)
-        return Response(chat_message=StepMessage(content=proposal, source=self.name))
+        reply = StepMessage(id=f"{asked.id}/step", content=proposal, source=self.name, metadata={})
+        return Response(chat_message=reply)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         self.prompt = PolicyPrompt(self.persona)
@@ -85,8 +86,7 @@ class PolicyPrompt:
 
     def __init__(self, persona: PolicyPersona) -> None:
         self.persona = persona
-        self._chat: Transcript[tuple[LLMMessage, ...]] = Transcript(self._exchange)
-        self._turns: Sequence[Turn] = ()
+        self._chat: Transcript[tuple[LLMMessage, ...]] = Transcript()
         self._head = [*_examples(persona)]
 
     def messages(self, view: PolicyView, opening: str = "") -> list[LLMMessage]:
@@ -97,8 +97,8 @@ class PolicyPrompt:
             text = "".join(turn.step + self.persona.delimiter for turn in said if turn.step) + opening
             unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
             return [*self._head, task, *unfinished]
-        self._turns = view.turns
-        exchanges = [message for pair in self._chat.of(view.path) for message in pair]
+        exchanged = self._chat.of(view.path, lambda turn: self._exchange(turn, view.turns))
+        exchanges = [message for pair in exchanged for message in pair]
         ask = self._ask(view.reply_to, view) if view.turns else None
         if ask is None:
             return [*self._head, task]
@@ -111,12 +111,12 @@ class PolicyPrompt:
         # No space at the end: the model's own next token begins with one.
         return _critique(self.persona, reply_to, seed=view.seed).rstrip()
 
-    def _exchange(self, turn: Turn) -> tuple[LLMMessage, ...]:
+    def _exchange(self, turn: Turn, turns: Sequence[Turn]) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
         said = AssistantMessage(content=turn.step or "...", source="policy")
         if turn.parent is None:
             return (said,)
-        reply_to = self._turns[turn.replies_to] if turn.replies_to is not None else None
+        reply_to = turns[turn.replies_to] if turn.replies_to is not None else None
         return (self._note(reply_to, seed=turn.id), said)
 
     def _ask(self, reply_to: Turn | None, view: PolicyView) -> LLMMessage:

@@ -11,7 +11,6 @@ from pydantic import SkipValidation
 
 from journeys.record import Cost, Evidence, FinishReason, Record, Turn, Verdict
 
-
 Turns = Annotated[tuple[Turn, ...], SkipValidation]
 """Turns out of the record, valid already: checking them again for every view would cost more with every turn."""
 

@@ -12,15 +12,15 @@ class Transcript(Generic[T]):
     """The rendered pieces of a path, kept in step with it.
 
     A memo and no state: a turn's id fixes all its ancestors, so comparing the last ids is enough to find what still
-    holds, and a transcript that starts empty (after a resume) ends up the same.
+    holds, and a transcript that starts empty (after a resume) ends up the same. The renderer is passed in, not kept: a
+    prompt that owned a transcript that owned the prompt would wait for the garbage collector.
     """
 
-    def __init__(self, render: Callable[[Turn], T]) -> None:
-        self._render = render
+    def __init__(self) -> None:
         self._ids: list[int] = []
         self._pieces: list[T] = []
 
-    def of(self, path: Sequence[Turn]) -> list[T]:
+    def of(self, path: Sequence[Turn], render: Callable[[Turn], T]) -> list[T]:
         """The pieces of `path`, in order. The list is a copy."""
         ids, pieces = self._ids, self._pieces
         while ids and (len(ids) > len(path) or ids[-1] != path[len(ids) - 1].id):
@@ -28,5 +28,5 @@ class Transcript(Generic[T]):
             pieces.pop()
         for turn in path[len(ids) :]:
             ids.append(turn.id)
-            pieces.append(self._render(turn))
+            pieces.append(render(turn))
         return pieces[:]

@@ -67,15 +67,15 @@ class JourneyTeam(Team):
         seed: int = 0,
     ) -> None:
         self._protocol = protocol
-        self._agents = [agent for agent in (policy, critic) if agent is not None]
+        # A role never points back to its team: a team without reference cycles is freed the moment it is dropped.
+        self._roles = [_Role(agent) for agent in (policy, critic) if agent is not None]
         self._voices = voices
         self._seed = seed
-        self._token = CancellationToken()
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
         self._cast = Cast(
-            policy=_Asks(policy, self),
-            critic=_Asks(critic, self) if critic else None,
+            policy=self._roles[0],
+            critic=self._roles[1] if critic else None,
             referee=referee,
             budgets=budgets,
             trust=trust,
@@ -119,7 +119,8 @@ class JourneyTeam(Team):
             EngineError: a model could not be reached. The draft keeps its turns; run again without a task to go on.
             ValueError: there is no task and nothing to go on with.
         """
-        self._token = cancellation_token or CancellationToken()
+        for role in self._roles:
+            role.token = cancellation_token or CancellationToken()
         messages: list[BaseAgentEvent | BaseChatMessage] = []
         if task is not None:
             asked = _task_message(task)
@@ -134,7 +135,7 @@ class JourneyTeam(Team):
             if isinstance(event, Journey):
                 self.journey = event
                 break
-            message = TurnMessage(content=event, source=self.name)
+            message = TurnMessage(id=f"{self.draft.id}/{event.id}", content=event, source=self.name, metadata={})
             messages.append(message)
             yield message
             await self._may_go_on.wait()
@@ -144,18 +145,10 @@ class JourneyTeam(Team):
         """Make `draft` the journey that the next `run` without a task goes on with."""
         self.draft, self.journey = draft, None
 
-    async def ask(self, agent: ChatAgent, message: BaseChatMessage) -> Any:
-        """One typed question to an agent, answered by the content of its typed reply."""
-        response = await agent.on_messages([message], self._token)
-        reply = response.chat_message
-        if not isinstance(reply, StepMessage | VerdictMessage):
-            raise TypeError(f"agent {agent.name!r} answered with {type(reply).__name__}, not a step or a verdict")
-        return reply.content
-
     async def reset(self) -> None:
         self.draft = self.journey = None
-        for agent in self._agents:
-            await agent.on_reset(CancellationToken())
+        for role in self._roles:
+            await role.agent.on_reset(CancellationToken())
 
     async def pause(self) -> None:
         """Stop before the next turn; the one being written is finished."""
@@ -199,22 +192,31 @@ class JourneyTeam(Team):
         )
 
 
-class _Asks:
-    """An agent as the protocol sees it: a role to ask."""
+class _Role:
+    """An agent as the protocol sees it: somebody to ask, in typed messages."""
 
-    def __init__(self, agent: ChatAgent, team: JourneyTeam) -> None:
-        self._agent = agent
-        self._team = team
+    def __init__(self, agent: ChatAgent) -> None:
+        self.agent = agent
+        self.token = CancellationToken()
 
     async def propose(self, view: PolicyView) -> Proposal:
-        message = ProposeMessage(content=view, source="journey")
-        reply: Proposal = await self._team.ask(self._agent, message)
-        return reply
+        question = ProposeMessage(id=_message_id(view), content=view, source="journey", metadata={})
+        reply = (await self.agent.on_messages([question], self.token)).chat_message
+        if not isinstance(reply, StepMessage):
+            raise TypeError(f"agent {self.agent.name!r} answered with {type(reply).__name__}, not a StepMessage")
+        return reply.content
 
     async def judge(self, view: CriticView) -> Judgement:
-        message = JudgeMessage(content=view, source="journey")
-        reply: Judgement = await self._team.ask(self._agent, message)
-        return reply
+        question = JudgeMessage(id=_message_id(view), content=view, source="journey", metadata={})
+        reply = (await self.agent.on_messages([question], self.token)).chat_message
+        if not isinstance(reply, VerdictMessage):
+            raise TypeError(f"agent {self.agent.name!r} answered with {type(reply).__name__}, not a VerdictMessage")
+        return reply.content
+
+
+def _message_id(view: PolicyView | CriticView) -> str:
+    """Names the question by journey and turn: the same run gives the same ids, at a tenth of a random one's cost."""
+    return f"{view.journey_id}/{len(view.turns)}"
 
 
 def _task_message(task: str | BaseChatMessage | Sequence[BaseChatMessage]) -> BaseChatMessage:
