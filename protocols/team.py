@@ -99,12 +99,13 @@ class JourneyTeam(Team):
         output_task_messages: bool = True,
     ) -> TaskResult:
         """Grow the journey and return its turns as messages."""
+        result = TaskResult(messages=[])
         async for event in self.run_stream(
             task=task, cancellation_token=cancellation_token, output_task_messages=output_task_messages
         ):
             if isinstance(event, TaskResult):
-                return event
-        raise RuntimeError("the stream ended without a result")
+                result = event  # the stream is run to its end: one left early would be closed by the event loop, later
+        return result
 
     async def run_stream(
         self,
@@ -134,7 +135,7 @@ class JourneyTeam(Team):
         async for event in self._protocol.grow(self.draft, self._cast):
             if isinstance(event, Journey):
                 self.journey = event
-                break
+                continue
             message = TurnMessage(id=f"{self.draft.id}/{event.id}", content=event, source=self.name, metadata={})
             messages.append(message)
             yield message
