@@ -27,7 +27,7 @@ test-gpu: $(ALL) ## the tests that need a GPU
 
 lint: $(ALL) ## formatting, lint, types, import contracts
 	@echo "[lint] ruff format --check" && $(PY) -m ruff format --check --quiet .
-	@echo "[lint] ruff check" && $(PY) -m ruff check --quiet .
+	@echo "[lint] ruff check" && $(PY) -m ruff check --quiet --output-format concise .
 	@echo "[lint] mypy --strict" && $(PY) -m mypy --strict --no-error-summary
 	@echo "[lint] import contracts" && PATH=".venv/bin:$$PATH" lint-imports --no-logo > .venv/contracts.log || { cat .venv/contracts.log; exit 1; }
 
