@@ -15,6 +15,7 @@ from agents.persona import CriticPersona
 from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
 from agents.slots import fill
+from agents.transcript import Transcript
 from agents.verdicts import NEUTRAL, VerdictForm, complaint
 from engines.structured import parse_json
 from journeys.record import Cost, Move, Verdict, seed_for
@@ -60,6 +61,7 @@ class ModelCritic(CriticAgent):
     def __init__(self, persona: CriticPersona, client: ChatCompletionClient) -> None:
         super().__init__(persona)
         self._client = client
+        self._steps: Transcript[str] = Transcript()
 
     async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
         messages = self.messages(view)
@@ -86,10 +88,11 @@ class ModelCritic(CriticAgent):
 
     def messages(self, view: CriticView) -> list[LLMMessage]:
         """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
-        steps = [*(turn.step for turn in view.path), view.step]
-        listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-        asked = fill(self.persona.ask, number=str(len(steps)), **_optional(self.persona, view))
-        text = f"{fill(self.persona.task, question=view.question)}{listed}\n{asked}"
+        listed = self._steps.of(view.path, lambda turn, number: f"{number}. {turn.step}\n")
+        number = str(len(listed) + 1)
+        task = fill(self.persona.task, question=view.question)
+        asked = fill(self.persona.ask, number=number, **_optional(self.persona, view))
+        text = f"{task}{''.join(listed)}{number}. {view.step}\n{asked}"
         return [SystemMessage(content=self.persona.system), UserMessage(content=text, source="user")]
 
 

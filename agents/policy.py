@@ -1,6 +1,7 @@
 """The policy: writes one reasoning step at a time."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from autogen_agentchat.agents import BaseChatAgent
@@ -97,8 +98,8 @@ class PolicyPrompt:
             text = "".join(turn.step + self.persona.delimiter for turn in said if turn.step) + opening
             unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
             return [*self._head, task, *unfinished]
-        exchanged = self._chat.of(view.path, lambda turn: self._exchange(turn, view.turns))
-        exchanges = [message for pair in exchanged for message in pair]
+        pairs = self._chat.of(view.path, lambda turn, _: self._exchange(turn, view.turns))
+        exchanges = list(chain.from_iterable(pairs))
         ask = self._ask(view.reply_to, view) if view.turns else None
         if ask is None:
             return [*self._head, task]

@@ -20,13 +20,13 @@ class Transcript(Generic[T]):
         self._ids: list[int] = []
         self._pieces: list[T] = []
 
-    def of(self, path: Sequence[Turn], render: Callable[[Turn], T]) -> list[T]:
-        """The pieces of `path`, in order. The list is a copy."""
+    def of(self, path: Sequence[Turn], render: Callable[[Turn, int], T]) -> list[T]:
+        """The pieces of `path`, in order; `render` gets a turn and its place on the path, from 1. Not to be changed."""
         ids, pieces = self._ids, self._pieces
         while ids and (len(ids) > len(path) or ids[-1] != path[len(ids) - 1].id):
             ids.pop()
             pieces.pop()
         for turn in path[len(ids) :]:
             ids.append(turn.id)
-            pieces.append(render(turn))
-        return pieces[:]
+            pieces.append(render(turn, len(ids)))
+        return pieces
