@@ -57,6 +57,12 @@ async def call(
     return reply, cost
 
 
+def text_of(reply: CreateResult) -> str:
+    """What the model wrote, as text that can be stored: half a surrogate pair, which UTF-8 cannot hold, becomes '?'."""
+    text = str(reply.content)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def confidence(logprobs: Sequence[ChatCompletionTokenLogprob] | None) -> float | None:
     """Mean over tokens of exp(logp) / sum of the top five's exp(logp), in (0, 1]. Source: Marco-o1 v1 (methods 5)."""
     if not logprobs:
@@ -65,4 +71,5 @@ def confidence(logprobs: Sequence[ChatCompletionTokenLogprob] | None) -> float |
     for token in logprobs:
         top = [entry.logprob for entry in (token.top_logprobs or [])[:TOP]] or [token.logprob]
         shares.append(math.exp(token.logprob) / max(sum(map(math.exp, top)), math.exp(token.logprob)))
-    return sum(shares) / len(shares)
+    mean = sum(shares) / len(shares)
+    return mean if math.isfinite(mean) else None

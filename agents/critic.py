@@ -10,7 +10,7 @@ from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
 
-from agents.calls import call, request_args
+from agents.calls import call, request_args, text_of
 from agents.persona import CriticPersona
 from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
@@ -76,13 +76,14 @@ class ModelCritic(CriticAgent):
                 self._client, messages, args, schema=VerdictForm, cancellation_token=cancellation_token
             )
             cost = _sum(cost, spent)
-            form = parse_json(str(reply.content), VerdictForm)
+            said = text_of(reply)
+            form = parse_json(said, VerdictForm)
             if form is not None:
                 return Judgement(verdict=form.verdict(), parse="repaired" if attempt else "ok", cost=cost)
             messages = [
                 *messages,
-                AssistantMessage(content=str(reply.content)[:2000] or "...", source="critic"),
-                UserMessage(content=fill(self.persona.repair, error=complaint(str(reply.content))), source="user"),
+                AssistantMessage(content=said[:2000] or "...", source="critic"),
+                UserMessage(content=fill(self.persona.repair, error=complaint(said)), source="user"),
             ]
         return Judgement(verdict=NEUTRAL, parse="failed", cost=cost)
 

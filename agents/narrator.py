@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
 from pydantic import Field
 
-from agents.calls import call, request_args
+from agents.calls import call, request_args, text_of
 from agents.persona import PERSONA_FOLDER, Persona
 from agents.slots import fill, slotted
 from journeys.record import seed_for
@@ -45,6 +45,6 @@ def rewriter(persona: NarratorPersona, client: ChatCompletionClient, *, seed: in
             request_id=f"{persona.name}/{journey_id}/0/0",
         )
         reply, _ = await call(client, messages, args)
-        return str(reply.content).strip()
+        return text_of(reply).strip()
 
     return rewrite

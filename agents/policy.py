@@ -10,7 +10,7 @@ from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
 
-from agents.calls import call, confidence, request_args
+from agents.calls import call, confidence, request_args, text_of
 from agents.persona import PolicyPersona, Variants
 from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
@@ -73,7 +73,7 @@ class PolicyAgent(BaseChatAgent):
             **more,
         )
         reply, cost = await call(self._client, messages, args, cancellation_token=cancellation_token)
-        written = str(reply.content).strip()
+        written = text_of(reply).strip()
         return Proposal(
             step=f"{opening} {written}".strip() if written else "",
             finish=reply.finish_reason,
