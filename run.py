@@ -103,7 +103,6 @@ def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 def _doctor(args: argparse.Namespace) -> int:
     from engines.doctor import examine
-
     from generation import report
 
     findings = examine()

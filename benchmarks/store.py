@@ -41,7 +41,7 @@ def main() -> None:
 def write(folder: Path, count: int) -> None:
     """Store `count` journeys; a line at every power of ten."""
     marks = [10**power for power in range(3, 10) if 10**power < count] + [count]
-    spent = turns = done = 0
+    spent, turns, done = 0.0, 0, 0
     with Store(folder / "journeys.db") as store:
         for mark in marks:
             for said in itertools.islice(journeys(start=done), mark - done):

@@ -4,6 +4,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -17,7 +18,6 @@ from generation.summary import summary_table
 
 if TYPE_CHECKING:
     from engines.doctor import Finding
-
     from generation.command import Outcome, Preview
 
 WIDTH = 100
@@ -79,7 +79,7 @@ def print_json(value: Any) -> None:
 def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
     """`doctor`."""
     if as_json:
-        print_json([finding.model_dump() for finding in findings])
+        print_json([asdict(finding) for finding in findings])
         return
     console = Console(highlight=False)
     table = Table(title="What works on this machine", title_justify="left")

@@ -42,7 +42,9 @@ async def test_greedy_text_equals_what_transformers_itself_generates(small_engin
     messages = ask("What is 12 + 9?")
     ids = small_engine.chat.ids(messages)
     model = AutoModelForCausalLM.from_pretrained(embedded_folder(), dtype=torch.bfloat16)
-    out = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, len(ids) :]
+    out = model.generate(  # type: ignore[misc]
+        torch.tensor([ids]), max_new_tokens=12, do_sample=False
+    )[0, len(ids) :]
     expected = small_engine.chat.tokenizer.decode(out, skip_special_tokens=True)
     assert (await say(small_engine, messages)).content == expected
 
@@ -246,7 +248,7 @@ async def test_a_lora_adapter_speaks_through_its_base(tmp_path: Path) -> None:
         for name, weight in tuned.named_parameters():
             if "lora_B" in name:
                 weight.fill_(0.05)
-    tuned.save_pretrained(tmp_path)
+    tuned.save_pretrained(str(tmp_path))
 
     engine = TransformersEngine(EngineSettings(engine="transformers", model=str(tmp_path)))
     await engine.start()

@@ -1,6 +1,7 @@
 """The invariants of the record, on journeys that grew by random moves."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from journey_material import HOSTILE, draft, grown, mended, turn, turns
 
 from journeys.draft import Budgets, Draft
-from journeys.record import Journey, Move, Verification, removals, seed_for, standing
+from journeys.record import Journey, Move, StopReason, Verification, removals, seed_for, standing
 
 RIGHT = Verification(status="right", given="34", method="math-verify")
 
@@ -103,7 +104,13 @@ def test_a_verdict_cannot_keep_more_steps_than_came_before_the_one_it_rejects() 
 @given(grown())
 def test_solved_needs_the_verifiers_yes_and_its_yes_means_solved(growing: Draft) -> None:
     wrong = Verification(status="wrong", given="1", method="math-verify")
-    for stop, verification in (("solved", None), ("solved", wrong), ("wrong", RIGHT), ("exhausted:turns", RIGHT)):
+    said: list[tuple[StopReason, Verification | None]] = [
+        ("solved", None),
+        ("solved", wrong),
+        ("wrong", RIGHT),
+        ("exhausted:turns", RIGHT),
+    ]
+    for stop, verification in said:
         with pytest.raises(ValueError, match="stop reason"):
             growing.finish(stop, verification=verification)
     assert growing.finish("solved", verification=RIGHT).solved
@@ -136,7 +143,7 @@ def test_seeds_depend_on_every_part_and_on_nothing_else() -> None:
     assert 0 <= seed_for(1) < 2**31
 
 
-def _header(of: Draft) -> dict[str, object]:
+def _header(of: Draft) -> dict[str, Any]:
     return {
         "journey_id": of.id,
         "problem": of.problem,

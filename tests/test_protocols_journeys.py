@@ -74,7 +74,7 @@ class Checks:
 
     async def verify(self, problem: Problem, answer: str) -> Verification:
         status = "right" if answer == problem.answer else "wrong"
-        return Verification(status=status, given=answer, method="text")  # type: ignore[arg-type]
+        return Verification(status=status, given=answer, method="text")
 
     def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]:
         return ("no step leads there",) if len(path) == 1 else ()
@@ -168,4 +168,5 @@ def test_self_critique_is_not_shown_the_evidence() -> None:
 
     journey = asyncio.run(run())
     assert any(turn.evidence for turn in journey.turns), "choose a seed whose journey has a false equation"
-    assert speaker.judged and all(view.evidence == () for view in speaker.judged)
+    assert speaker.judged
+    assert all(view.evidence == () for view in speaker.judged)

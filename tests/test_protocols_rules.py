@@ -21,7 +21,7 @@ def rule(
     parse: str = "ok",
 ) -> Ruled:
     rules = Rules(path_length=path_length, trust=trust, may_reflect=may_reflect)  # type: ignore[arg-type]
-    judgement = Judgement(verdict=said, parse=parse)  # type: ignore[arg-type]
+    judgement = Judgement(verdict=said, parse=parse)
     return ruled(judgement, step=step, evidence=evidence, answer=answer, rules=rules)
 
 
