@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from settings import UserError
 
@@ -15,10 +16,11 @@ EXIT_FAULT, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 a fault, 2 something to mend, 130 interrupted."""
-    parser = _parser()
-    args, overrides = parser.parse_known_args(argv)
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(levelname)s %(message)s")
+    verbose = False
     try:
+        args, overrides = _parser().parse_known_args(argv)
+        verbose = args.verbose
+        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s")
         if args.command == "generate":
             return _generate(args, overrides)
         if overrides:
@@ -31,14 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return EXIT_FAULT
     except Exception as error:
-        if args.verbose:
+        if verbose:
             raise
         return _complain(f"{type(error).__name__}: {error}"[:500] + " (--verbose shows where)", EXIT_FAULT)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
-    shared = argparse.ArgumentParser(add_help=False)
+class _OneLineParser(argparse.ArgumentParser):
+    """Complains as everything here does: in one line that says what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"command line: {message}; `python {self.prog} --help` shows how it is used")
+
+
+def _parser() -> _OneLineParser:
+    parser = _OneLineParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
+    shared = _OneLineParser(add_help=False)
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -45,8 +45,6 @@ class ScriptedEngine(Engine):
         super().__init__(model_name)
         self.script = script
         self.latency = latency
-        self.requests: list[str] = []
-        """The ids of all requests, in the order of arrival; not kept for a constant reply."""
         self._constant = _reply(script, prompt_tokens=0) if isinstance(script, str) else None
 
     async def create(
@@ -65,7 +63,6 @@ class ScriptedEngine(Engine):
             return self.record(self._constant)
         assert callable(self.script)
         request_id = str(extra_create_args.get("request_id", ""))
-        self.requests.append(request_id)
         if self.latency:
             pause = asyncio.ensure_future(asyncio.sleep(self.latency))
             if cancellation_token is not None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 from agents.critic import CriticAgent, SelfCritic, make_critic
-from agents.narrator import load_narrator, rewriter
+from agents.narrator import NarratorPersona, load_narrator, rewriter
 from agents.persona import CriticPersona, PolicyPersona, load_critic, load_policy
 from agents.policy import PolicyAgent
 from engines.contract import Engine, EngineSettings
@@ -24,7 +25,8 @@ Open = Callable[[EngineSettings], Engine]
 class Company:
     """The engines and personas of a run; `team()` casts one journey. Use as `async with`.
 
-    Everything a user can get wrong about personas and engines is found in the constructor, before a model loads.
+    The constructor reads personas and finds what is wrong with them; engines are opened, not started, when they are
+    first asked for, so that nothing heavy is imported for a mistake that can be known without it.
     """
 
     def __init__(self, settings: GenerateSettings, *, open_engine: Open = open_engine) -> None:
@@ -42,25 +44,40 @@ class Company:
                 f"critic.persona: protocol {settings.protocol.kind!r} lets the policy's model judge itself and needs a "
                 f"persona of kind 'model', such as self; {critic.name!r} is of kind {critic.kind!r}"
             )
+        self._narrator: NarratorPersona | None = None
+        if settings.narrator.kind == "model":
+            narrator = load_narrator(settings.narrator.persona)
+            sampling = settings.narrator.sampling.over(narrator.sampling)
+            self._narrator = narrator.model_copy(update={"sampling": sampling})
         self.referee = Referee(settings.checkers)
         self._engines: dict[str, Engine] = {}
         self._open = open_engine
-        self.policy_engine = self._engine(settings.policy)
-        self.critic_engine: Engine | None = None
-        if self.critic and self.critic.kind == "model":
-            own = self._own(settings.critic) if "critic" in settings.protocol.roles else None
-            self.critic_engine = own or self.policy_engine
-        self.rewrite: Rewrite | None = None
-        if settings.narrator.kind == "model":
-            narrator = load_narrator(settings.narrator.persona)
-            engine = self._own(settings.narrator) or self.policy_engine
-            sampling = settings.narrator.sampling.over(narrator.sampling)
-            self.rewrite = rewriter(narrator.model_copy(update={"sampling": sampling}), engine, seed=settings.seed)
         self._stack = AsyncExitStack()
+
+    @cached_property
+    def policy_engine(self) -> Engine:
+        return self._engine(self.settings.policy)
+
+    @cached_property
+    def critic_engine(self) -> Engine | None:
+        """None where the critic needs no model."""
+        if self.critic is None or self.critic.kind != "model":
+            return None
+        own = self._own(self.settings.critic) if "critic" in self.settings.protocol.roles else None
+        return own or self.policy_engine
+
+    @cached_property
+    def rewrite(self) -> Rewrite | None:
+        """The narrator, where it is a model."""
+        if self._narrator is None:
+            return None
+        engine = self._own(self.settings.narrator) or self.policy_engine
+        return rewriter(self._narrator, engine, seed=self.settings.seed)
 
     @property
     def engines(self) -> list[Engine]:
         """Each engine once, also where roles share one."""
+        _ = self.policy_engine, self.critic_engine, self.rewrite
         return list(self._engines.values())
 
     @property

@@ -11,7 +11,9 @@ from typing import Any
 
 from autogen_core.models import LLMMessage
 
+from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
+from engines.scripted import ScriptedEngine
 from generation.cast import Company, Open
 from generation.estimate import Estimate, estimate, first_prompts
 from generation.folder import RunFolder, as_yaml
@@ -69,6 +71,7 @@ async def generate(
     folder = RunFolder(settings.folder(recipe))
     folder.open(settings)
     with Store(folder.database) as store:
+        folder.keep_config(settings)
         store.add_problems(problems)
         store.flush()
         total = len(problems) * settings.journeys_per_problem
@@ -81,9 +84,9 @@ async def generate(
         return Outcome(folder, summary, ending, _sample(store, settings, dirty))
 
 
-def preview(settings: GenerateSettings, *, recipe: Path | None = None, open_engine: Open = open_engine) -> Preview:
+def preview(settings: GenerateSettings, *, recipe: Path | None = None) -> Preview:
     """What a run would do. Nothing is loaded and nothing is written."""
-    company = Company(settings, open_engine=open_engine)
+    company = Company(settings, open_engine=_closed_engine)
     problems = _problems(settings)
     journeys = len(problems) * settings.journeys_per_problem
     return Preview(
@@ -92,6 +95,13 @@ def preview(settings: GenerateSettings, *, recipe: Path | None = None, open_engi
         prompts=dict(first_prompts(company, problems[0])),
         estimate=estimate(settings, company, problems[0], journeys=journeys),
     )
+
+
+def _closed_engine(settings: EngineSettings) -> Engine:
+    """Stands in for an engine where nobody will call it; the kinds that cost nothing to open are checked."""
+    if settings.engine in ("scripted", "openai"):
+        return open_engine(settings)
+    return ScriptedEngine("", model_name=settings.model)
 
 
 def _problems(settings: GenerateSettings) -> list[Problem]:

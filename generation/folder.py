@@ -1,14 +1,18 @@
 """A run's folder: the resolved config that it was begun with, the store, the summary and the exports."""
 
+import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from generation.settings import GenerateSettings
+from journeys.database import hold_writer_lock
+from journeys.store import Store
 from settings import UserError, difference, read_yaml
 
 BEFORE_WRITING = "set runs_dir (--runs-dir) to a folder you can write to"
@@ -25,30 +29,60 @@ class RunFolder:
         self.exports = path / "exports"
 
     def open(self, settings: GenerateSettings) -> None:
-        """Create the folder, or check that it was begun with the same recipe.
+        """Create the folder, or check that its journeys were begun with the same recipe.
+
+        A run that failed before its first journey may be given another recipe: what it left is cleared away.
 
         Raises:
-            UserError: the folder cannot be written, or holds a run of another recipe; the message shows the difference.
+            UserError: the folder cannot be written, or holds journeys of another recipe; the message shows the
+                difference.
         """
-        try:
+        with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.config.exists():
-                if self.database.exists():
-                    raise UserError(f"{self.path}: has a store but no config.yaml; use another --name")
-                write_atomically(self.config, as_yaml(settings.model_dump(mode="json")))
-                return
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}; {BEFORE_WRITING}") from None
-        begun = _binding_of(read_yaml(self.config), self.config)
-        if changes := difference(begun, settings.binding()):
-            shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
-            raise UserError(
-                f"{self.config}: this run was begun with another recipe ({shown}); "
-                "go on with the old values, or start a new run with --name OTHER"
-            )
+        if not self.config.exists() and not self.database.exists():
+            return
+        if (complaint := self._disagreement(settings)) is None:
+            return
+        if self._has_journeys():
+            raise UserError(complaint)
+        with contextlib.closing(hold_writer_lock(self.database)), _writing(self.path):
+            for leftover in (self.config, *self.path.glob(f"{self.database.name}*")):
+                if not leftover.name.endswith(".lock"):
+                    leftover.unlink(missing_ok=True)
+
+    def keep_config(self, settings: GenerateSettings) -> None:
+        """Write down the recipe as it is now; to be called once the store is ours."""
+        text = as_yaml(settings.model_dump(mode="json"))
+        with _writing(self.path):
+            if not self.config.exists() or self.config.read_text(encoding="utf-8") != text:
+                write_atomically(self.config, text)
+
+    def _disagreement(self, settings: GenerateSettings) -> str | None:
+        """Why this folder's journeys cannot be gone on with under `settings`; None when they can."""
+        if not self.config.exists():
+            return f"{self.path}: has a store but no config.yaml; use another --name"
+        try:
+            begun = GenerateSettings.model_validate(read_yaml(self.config)).binding()
+        except ValueError:
+            return f"{self.config}: written by another version of Retrace; start a new run with --name OTHER"
+        changes = difference(begun, settings.binding())
+        if not changes:
+            return None
+        shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
+        return (
+            f"{self.config}: this run was begun with another recipe ({shown}); "
+            "go on with the old values, or start a new run with --name OTHER"
+        )
+
+    def _has_journeys(self) -> bool:
+        if not self.database.exists():
+            return False
+        with Store(self.database) as store:
+            return bool(store.ids())
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        write_atomically(self.summary, json.dumps(summary, indent=2) + "\n")
+        with _writing(self.path):
+            write_atomically(self.summary, json.dumps(summary, indent=2) + "\n")
 
 
 def as_yaml(config: dict[str, Any]) -> str:
@@ -69,8 +103,9 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def _binding_of(config: dict[str, Any], path: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        return GenerateSettings.model_validate(config).binding()
-    except ValueError:
-        raise UserError(f"{path}: written by another version of Retrace; start a new run with --name OTHER") from None
+        yield
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}; {BEFORE_WRITING}") from None

@@ -65,7 +65,7 @@ class ProgressView:
     ) -> None:
         self._bar.stop()
         if not self._live:
-            self._console.print(self._line(), highlight=False, markup=False)
+            self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
 
     def turn(self, journey_id: str, turn: Turn) -> None:
         self._turns += 1
@@ -79,7 +79,7 @@ class ProgressView:
             self._bar.update(self._task, counts=escape(self._counts()), move=move, left=self._left())
         elif now - self._last_plain > PLAIN_EVERY:
             self._last_plain = now
-            self._console.print(self._line(), highlight=False, markup=False)
+            self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
 
     def journey(self, journey: Journey) -> None:
         self._done += 1
@@ -88,7 +88,7 @@ class ProgressView:
 
     def note(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _counts(self) -> str:
         named = [f"{name} {self._outcomes[name]}" for name in ("solved", "wrong", "lucky", "exhausted")]

@@ -25,7 +25,7 @@ WIDTH = 100
 
 def print_outcome(outcome: "Outcome") -> None:
     """The table, the paths of what was written, and one thought to read."""
-    console = Console(highlight=False)
+    console = _console()
     console.print(summary_table(outcome.summary))
     folder = outcome.folder
     paths = Table(title="Written", show_header=False, title_justify="left")
@@ -59,7 +59,7 @@ def print_preview(preview: "Preview", *, as_json: bool) -> None:
     if as_json:
         print_json({"config": preview.config, "prompts": prompts, "estimate": ranges})
         return
-    console = Console(highlight=False, markup=False)
+    console = _console(markup=False)
     console.print("# Resolved config\n" + preview.config_yaml, soft_wrap=True)
     for role, messages in prompts.items():
         console.print(f"# First prompt of the {role}")
@@ -81,7 +81,7 @@ def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return
-    console = Console(highlight=False)
+    console = _console()
     table = Table(title="What works on this machine", title_justify="left")
     for column in ("", "what", "found", "what to do"):
         table.add_column(column, overflow="fold")
@@ -89,6 +89,12 @@ def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
         mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
         table.add_row(mark, Text(finding.name), Text(finding.detail), Text("" if finding.ok else finding.remedy))
     console.print(table)
+
+
+def _console(*, markup: bool = True) -> Console:
+    """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
+    console = Console(highlight=False, markup=markup)
+    return console if console.is_terminal else Console(highlight=False, markup=markup, width=WIDTH)
 
 
 def keys(kind: type[BaseModel]) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -55,7 +56,9 @@ def overrides_from_flags(flags: Sequence[str]) -> dict[str, Any]:
             text = rest.pop(0)
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
+            value = text
+        if isinstance(value, date):  # --name 2026-11-21
             value = text
         node = nested
         *parents, leaf = name.replace("-", "_").split(".")
