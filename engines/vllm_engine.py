@@ -22,6 +22,7 @@ from engines.draw import TOP_LOGPROBS
 from engines.errors import EngineDead, EngineError, EngineRefused, EngineTimeout
 from engines.request import Wishes, check_fits, read_wishes
 from engines.structured import json_schema
+from engines.vllm_command import CPU_BLOCK
 from settings import UserError
 
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -55,6 +56,7 @@ class VLLMEngine(Engine):
         base = adapter_base(name)
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.lora.request import LoRARequest
+        from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
         logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
@@ -71,6 +73,8 @@ class VLLMEngine(Engine):
             "trust_remote_code": False,
             "disable_log_stats": True,
         }
+        if current_platform.is_cpu():
+            arguments["block_size"] = CPU_BLOCK
         if base:
             arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(Path(name))}
             self._lora = LoRARequest("adapter", 1, name)
