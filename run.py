@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args, overrides = _parser().parse_known_args(argv)
         verbose = args.verbose
-        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s")
+        _log(verbose=verbose)
         if args.command == "generate":
             return _generate(args, overrides)
         if overrides:
@@ -117,6 +117,14 @@ def _doctor(args: argparse.Namespace) -> int:
     findings = examine()
     report.print_findings(findings, as_json=args.json)
     return 0 if all(finding.ok for finding in findings) else EXIT_FAULT
+
+
+def _log(*, verbose: bool) -> None:
+    """Logs on stderr: everything with --verbose, else warnings of our own rooms only."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
+    if not verbose:
+        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation"):
+            logging.getLogger(room).setLevel(logging.WARNING)
 
 
 def _complain(message: str, code: int) -> int:

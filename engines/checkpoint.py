@@ -1,12 +1,19 @@
 """Opening a model folder: checks a user can act on first, then transformers; LoRA adapters are merged in memory."""
 
 import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from engines.contract import EngineSettings
 from engines.embedded import embedded_folder
 from settings import UserError
+
+PROBE_SECONDS = 5.0
+"""How long the hub may take to accept a connection."""
 
 
 def resolve(model: str) -> str:
@@ -23,7 +30,22 @@ def resolve(model: str) -> str:
         raise UserError(f"model: {model}: is a file; name the checkpoint folder that holds config.json")
     if looks_like_path:
         raise UserError(f"model: {model}: no such folder")
+    _use_the_cache_where_no_hub_answers()
     return model
+
+
+def _use_the_cache_where_no_hub_answers() -> None:
+    """Put the hub's client into its offline mode when the hub is out of reach: it would try for minutes, file by file."""
+    from huggingface_hub import constants
+
+    hub = urlsplit(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE or getproxies() or not hub.hostname:
+        return
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=PROBE_SECONDS).close()
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for processes started from here
+        constants.HF_HUB_OFFLINE = True
 
 
 def adapter_base(name: str) -> str | None:
