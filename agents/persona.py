@@ -75,6 +75,10 @@ class PolicyPersona(Persona):
         return value or ()
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 Trust = Literal["critic", "evidence", "both"]
 
 
@@ -112,6 +116,9 @@ class CriticPersona(Persona):
         if not isinstance(value, Mapping):
             return value
         check = slotted(allowed=("detail", "quote")).func
+        for kind, texts in value.items():
+            if not isinstance(texts, str) and not (texts and isinstance(texts, list) and all(map(_is_text, texts))):
+                raise ValueError(f"{kind}: expected a text or a list of texts")
         listed = {kind: (texts,) if isinstance(texts, str) else tuple(texts) for kind, texts in value.items()}
         for texts in listed.values():
             check(texts)  # type: ignore[call-arg]

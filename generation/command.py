@@ -70,12 +70,12 @@ async def generate(
     dirty = _contaminated(problems, settings)
     folder = RunFolder(settings.folder(recipe))
     folder.open(settings)
+    run = _provenance(settings, company, problems, name=folder.path.name)
     with Store(folder.database) as store:
         folder.keep_config(settings)
         store.add_problems(problems)
         store.flush()
         total = len(problems) * settings.journeys_per_problem
-        run = _provenance(settings, company, problems, name=folder.path.name)
         del problems  # from here on they are read from the store, one at a time
         ending = await _speak(settings, store=store, company=company, total=total)
         exported = export(store, folder.exports, settings.export, run=run, dirty=dirty)

@@ -84,10 +84,12 @@ def load(kind: type[S], path: Path | None, overrides: Mapping[str, Any] | None =
 
 
 def explain(error: ValidationError, kind: type[BaseModel], *, where: str, overrides: Mapping[str, Any]) -> str:
-    """The first complaint of a validation as one line: `file: key: what; remedy`."""
-    first = error.errors(include_url=False)[0]
+    """One complaint of a validation as one line: `file: key: what; remedy`. Unknown keys come first: a required key
+    that is missing is often one that was misspelt."""
+    complaints = error.errors(include_url=False)
+    first = next((one for one in complaints if one["type"] == "extra_forbidden"), complaints[0])
     names = [str(part) for part in first["loc"]]
-    origin = "command line" if _contains(overrides, names) else where
+    origin = "command line" if names and _contains(overrides, names) else where
     key = ".".join(name for name in names if not name.endswith("Settings")) or "(top level)"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
