@@ -3,7 +3,8 @@
 from difflib import SequenceMatcher
 from itertools import groupby
 
-from journeys.narrator import Span, Telling
+from journeys.narrator import Telling
+from journeys.page import Span
 from journeys.prose import equations, normal, sentences
 
 EQUATION_WEIGHT = 2.0
@@ -23,11 +24,11 @@ def align(text: str, draft: Telling) -> tuple[Span, ...]:
     if not sources or not targets:
         return ()
     chosen = _matched([normal(text[start:end]) for start, end in targets], [source for _, source in sources])
-    origins = [(sources[place][0].turn, sources[place][0].part) for place in chosen]
+    origins = [(sources[place][0].turn, sources[place][0].also, sources[place][0].part) for place in chosen]
     spans = []
-    for (turn, part), run in groupby(zip(origins, targets, strict=True), key=lambda pair: pair[0]):
+    for (turn, also, part), run in groupby(zip(origins, targets, strict=True), key=lambda pair: pair[0]):
         ends = [target for _, target in run]
-        spans.append(Span(start=ends[0][0], end=ends[-1][1], turn=turn, part=part))
+        spans.append(Span(start=ends[0][0], end=ends[-1][1], turn=turn, also=also, part=part))
     return tuple(spans)
 
 

@@ -71,7 +71,8 @@ person's train of thought.
 {rows}
 
 Format `{settings.format}`. A completion is `{opens}` thought `{closes}` and then `{_inline(settings.answer_line)}`.
-`spans` gives, for every piece of a completion, the turn that it comes from (characters from `start` to `end`).
+`spans` gives, for every piece of a completion, the turn that it comes from (characters from `start` to `end`; `also`
+names further turns that the same words tell, such as a wrong result that came again).
 
 A step pair (`kind` is `step`) shares its prefix inside `prompt`: in the conversational format the last message is the
 assistant's unfinished one, to be rendered with `continue_final_message=True`; `chosen` and `rejected` continue it, end
@@ -104,8 +105,9 @@ def _kept_out(settings: ExportSettings, counts: "ExportCounts") -> str:
     return f"""## What was accepted
 
 A journey is accepted when the verifier says that its final answer is right, the answer follows from the steps that
-stand (it is not *lucky*), the policy {hinted}, its problem is not in an evaluation file, and its thought passes the
-fidelity gate. Accepted: {counts.accepted}, of them {counts.accepted_with_backtrack} with a backtrack and
+stand (it is not *lucky*), the policy {hinted}, no step was *guessed* (found after more than {settings.max_tries} failed
+tries in a row at its place), its problem is not in an evaluation file, and its thought passes the fidelity gate.
+Accepted: {counts.accepted}, of them {counts.accepted_with_backtrack} with a backtrack and
 {counts.accepted_with_error_removed} in which a backtrack removed a step that a checker had found false.
 
 | kept out because | journeys |

@@ -1,14 +1,11 @@
 """A critic's words as one's own: from critique and evidence to a doubt in the first person."""
 
 import re
-from collections.abc import Callable
 
 from journeys import phrases
-from journeys.prose import TRACES, capital, cleaned, ended, normal, numbers, sentences
+from journeys.phrases import Pick
+from journeys.prose import TRACES, capital, cleaned, ended, equations, normal, numbers, sentences
 from journeys.record import Evidence, Turn
-
-Pick = Callable[[tuple[str, ...]], str]
-"""Chooses a phrase from a table."""
 
 LONGEST_REASON = 320
 """Characters of a critique worth saying aloud; further sentences are left out."""
@@ -30,6 +27,11 @@ _VACUOUS = re.compile(
     r"(?:not (?:right|correct|true|quite right)|wrong|incorrect|false|an? (?:error|mistake))[.!]?$",
     re.IGNORECASE,
 )
+_DENIAL = re.compile(
+    r"[^a-z?]*\b(?:is not|isn't|does not equal|doesn't equal|can't be|is)\b[^a-z?]*(?:, not\b[^a-z?]*)?\.?",
+    re.IGNORECASE,
+)
+"""A critique that denies a calculation and gives no reason ("17 + 25 is not 43.")."""
 _ORDERS = {
     "check": "check", "recheck": "check", "re-check": "check", "double-check": "double-check", "verify": "check",
     "recompute": "recompute", "recalculate": "recalculate", "reconsider": "reconsider", "revisit": "go back to",
@@ -160,6 +162,8 @@ def reason(turn: Turn, pick: Pick, *, question: str, again: bool = False) -> str
     critique = in_first_person(turn.verdict.critique, allowed=question)
     if _VACUOUS.match(critique):
         critique = ""
+    if _breaks_early(turn) and only_denies(turn):
+        return capital(ended(pick(phrases.CHAIN)))
     found = next((item for item in turn.evidence if item.fatal), None)
     if found is None or (critique and _covers(critique, found)):
         return critique or capital(ended(_from_quote(turn, pick, again=again)))
@@ -169,6 +173,30 @@ def reason(turn: Turn, pick: Pick, *, question: str, again: bool = False) -> str
     if not critique or normal(critique) == normal(found.detail) or found.kind in ("repeated_step", "refused_answer"):
         return stated
     return f"{stated} {critique}"
+
+
+def only_denies(turn: Turn) -> bool:
+    """Whether the verdict says that the step is wrong, and nothing about why that a telling would lose."""
+    critique = " ".join(turn.verdict.critique.split())
+    return (
+        not critique
+        or bool(_VACUOUS.match(critique) or _DENIAL.fullmatch(critique))
+        or any(normal(critique) == normal(item.detail) for item in turn.evidence)
+    )
+
+
+def _breaks_early(turn: Turn) -> bool:
+    """Whether the equation that a checker found false is a link inside a chain ("20 + 78 = 78 + 10 = 278").
+
+    To deny that link would deny nothing that the chain was after, and its end may even be right.
+    """
+    found = next((item for item in turn.evidence if item.fatal), None)
+    if found is None or found.kind != "false_equation":
+        return False
+    link = normal(found.quote).strip(". ")
+    return any(
+        chain.count("=") > 1 and link in chain and not chain.endswith(link) for chain in equations(normal(turn.step))
+    )
 
 
 def _covers(critique: str, found: Evidence) -> bool:

@@ -23,11 +23,12 @@ from journeys.row_files import row_files
 from journeys.step_labels import step_labels
 from journeys.stitch import Thought, stitch
 from journeys.store import Store
+from journeys.tries import most_tries
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 
 SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
-Refusal = Literal["unsolved", "lucky", "hinted", "contaminated", "tags_in_text", "gate"]
+Refusal = Literal["unsolved", "lucky", "hinted", "guessed", "contaminated", "tags_in_text", "gate"]
 
 
 class ExportCounts(Record):
@@ -58,6 +59,8 @@ def accepted(journey: Journey, settings: ExportSettings, *, dirty: Mapping[str, 
         return "lucky"
     if journey.hinted and not settings.allow_hinted:
         return "hinted"
+    if most_tries(journey) > settings.max_tries:
+        return "guessed"
     return None
 
 

@@ -46,6 +46,8 @@ class ExportSettings(Settings):
     """A system message (format standard: a first paragraph) before every question."""
     allow_hinted: bool = False
     """Accept journeys whose policy was once told that its answer does not hold."""
+    max_tries: int = Field(6, ge=1)
+    """Failed tries at one place, in a row, up to which a journey is accepted: a step found after more was guessed."""
     max_pairs_per_problem: int = Field(5, ge=0)
     """Outcome pairs; step pairs come on top."""
     license: str = "other"
@@ -93,7 +95,11 @@ def spans_json(thought: Thought, settings: ExportSettings) -> str:
     """Which characters of the completion come from which turn, as JSON."""
     shift = len(settings.around.open)
     return json.dumps(
-        [{"start": s.start + shift, "end": s.end + shift, "turn": s.turn, "part": s.part} for s in thought.spans]
+        [
+            {"start": s.start + shift, "end": s.end + shift, "turn": s.turn, "part": s.part}
+            | ({"also": s.also} if s.also else {})
+            for s in thought.spans
+        ]
     )
 
 

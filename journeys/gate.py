@@ -7,6 +7,7 @@ Each rule yields a short code with the words that broke it:
     lost_number      a number of a step that stands is gone
     lost_step        a step without equations that stands cannot be found
     lost_branch      a step that was given up is gone, or told out of order
+    self_denial      a step that stands denies the final answer, or a calculation that it also asserts
     unclosed_branch  between a step that was given up and what follows stands no reason
     wrong_answer     the answer stated last is not the journey's, or none is stated near the end
     repeated_answer  the final answer is stated more often than once
@@ -17,29 +18,28 @@ Each rule yields a short code with the words that broke it:
     leak             words of a prompt: instructions, or talk about a draft
     length           shorter than half or longer than three times the template's text
     repeated_paragraph
+
+A failed try need not be told as written where others at the same place are: `tries.py` says of which the result is
+enough, in a sentence that rejects it, and of which only that it came again. An empty step that was given up alone
+need not be told.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
+from journeys.denial import self_denials
 from journeys.narrator import Telling, tell
-from journeys.prose import TRACES, equations, normal, numbers, sentences, stated_answers
+from journeys.places import DOUBTS, Place, briefly, like, locate, place_of, told_at, told_places
+from journeys.prose import TRACES, equations, normal, numbers, stated_answers
 from journeys.record import Journey, Record
 from journeys.steps import Told
+from journeys.tries import Try
 
 SHORTEST, LONGEST = 0.5, 3.0
 """Bounds on a thought's length over that of the template's text."""
 TAIL = 160
 """Characters that may follow where the final answer is stated: the answer, and a sentence about it."""
-SAME_SENTENCE = 0.6
-"""Share of a step's words that a sentence must hold to tell that step in other words."""
 
-_DOUBTS = re.compile(
-    r"\?|\b(?:wait|hmm+|hold on|hang on|no[,.:]|oh|oops|not|isn't|aren't|wasn't|doesn't|don't|didn't|can't|cannot|won't"
-    r"|wrong|mistakes?|incorrect|off|errors?|false|forgot|missed|misread|misc\w+|again|instead|circle|redo|haven't"
-    r"|start(?:ing)? over|contradict\w*|clash\w*|impossible|actually|fails?|let me|went|slip\w*|overlooked|reconsider"
-    r"|mixed up)"
-)
 _LABELS = re.compile(
     r"(?:^|[.!?:]\s+|\*\*)(?:#+\s+\w|(?:step|turn)\s*#?\d+\s*(?:\*\*)?\s*[:.)–-]|(?:policy|critic|user|assistant|agent"
     r"|system|human|model|thought|reasoning|draft|narrator)\s*:)",
@@ -95,9 +95,11 @@ def inspect(text: str, journey: Journey, *, shortcut: bool = False, draft: Telli
         return GateReport(passed=False, failures=("empty: ",))
     draft = draft or tell(journey, shortcut=shortcut)
     told = draft.told
+    stands = frozenset(turn.id for turn in journey.path)
     failures = (
-        *_lost(plain, told, standing=frozenset(turn.id for turn in journey.path)),
-        *(() if shortcut else _branches(plain, told)),
+        *_lost(plain, told, standing=stands),
+        *_denied(plain, [one.core for one in told if one.turn.id in stands], journey.answer),
+        *(() if shortcut else _branches(plain, told, draft.tries)),
         *_answer(text, told, journey.answer),
         *_voice(text, journey.problem.question),
         *_shape(text, draft),
@@ -119,45 +121,54 @@ def _lost(plain: str, told: Sequence[Told], *, standing: frozenset[int]) -> Iter
         for number in numbers(core):
             if number not in known:
                 yield f"lost_number: {number}"
-        if not stated and _like(core, plain, 0) is None:
+        if not stated and like(core, plain, 0) is None:
             yield f"lost_step: {one.text[:80]}"
 
 
-def _branches(plain: str, told: Sequence[Told]) -> Iterator[str]:
+def _denied(plain: str, standing: Sequence[str], answer: str | None) -> Iterator[str]:
+    """Self-denials of steps that stand, where the text repeats them."""
+    for clause in dict.fromkeys(self_denials(standing, answer)):
+        if clause in plain:
+            yield f"self_denial: {clause[:80]}"
+
+
+def _branches(plain: str, told: Sequence[Told], tries: Sequence[Try]) -> Iterator[str]:
     """Branches that were given up and are not told, in order, or not closed by a reason before what follows."""
-    places = _places(plain, told)
+    places = told_places(plain, told, tries)
     for at, one in enumerate(told):
-        if not one.turn.removes:
+        if not one.turn.removes or tries[at].telling == "nothing":
             continue
         for removed in _removed(told, at):
             if removed.text and places[told.index(removed)] is None:
                 yield f"lost_branch: {removed.text[:80]}"
-        if (places[at] or not one.core) and not _closed(plain, one, _start(places, at), _following(told, places, at)):
+        place, start = places[at], _start(places, at)
+        if tries[at].joins or (place and place == briefly(tries[at], plain, start)):
+            continue  # such a sentence gives its reason itself
+        following = next((n for n in range(at + 1, len(told)) if places[n]), None)
+        if (place or not one.core) and not _closed(plain, one, start, following, told, tries):
             yield f"unclosed_branch: {one.text[:80]}"
 
 
-def _closed(plain: str, one: Told, start: int, following: Told | None) -> bool:
+def _closed(
+    plain: str, one: Told, start: int, following: int | None, told: Sequence[Told], tries: Sequence[Try]
+) -> bool:
     """Whether some telling of the step is followed by a reason before the next step is told.
 
     A thought may name a step more than once ("is 1 + 1 = 3 really right?"); any of these tellings may be the one.
     """
-    place = _place(one.core, plain, start) if one.core else (start, start)
+    place = place_of(one.core, plain, start) if one.core else (start, start)
     while place:
-        after = _place(following.core, plain, place[1]) if following else None
+        after = told_at(told[following], tries[following], plain, place[1]) if following is not None else None
         reason = plain[place[1] : after[0] if after else len(plain)]
-        if len(reason.split()) > 2 and _DOUBTS.search(reason):
+        if len(reason.split()) > 2 and DOUBTS.search(reason):
             return True
-        place = _place(one.core, plain, place[1]) if one.core else None
+        place = place_of(one.core, plain, place[1]) if one.core else None
     return False
 
 
-def _start(places: Sequence[tuple[int, int] | None], at: int) -> int:
+def _start(places: Sequence[Place | None], at: int) -> int:
     """From where turn `at` can be told: behind the one before it."""
     return next((place[1] for place in reversed(places[:at]) if place), 0)
-
-
-def _following(told: Sequence[Told], places: Sequence[tuple[int, int] | None], at: int) -> Told | None:
-    return next((one for one, place in zip(told[at + 1 :], places[at + 1 :], strict=True) if place), None)
 
 
 def _removed(told: Sequence[Told], at: int) -> list[Told]:
@@ -168,65 +179,6 @@ def _removed(told: Sequence[Told], at: int) -> list[Told]:
         if one.turn.removes and one is not told[at]:
             del path[one.turn.verdict.keep :]
     return path[told[at].turn.verdict.keep :]
-
-
-def _places(plain: str, told: Sequence[Told]) -> list[tuple[int, int] | None]:
-    """Where each turn is told, each after the one before it; None where it is not."""
-    places: list[tuple[int, int] | None] = []
-    cursor = 0
-    for one in told:
-        place = _place(one.core, plain, cursor)
-        places.append(place)
-        cursor = place[1] if place else cursor
-    return places
-
-
-def _place(core: str, plain: str, cursor: int) -> tuple[int, int] | None:
-    """The step as written, or one of its equations, or a sentence that says nearly the same."""
-    if not core:
-        return None
-    if place := locate(core, plain, cursor):
-        return place
-    stated = equations(core)
-    for equation in stated:
-        if place := locate(equation, plain, cursor):
-            return place
-    return None if stated else _like(core, plain, cursor)
-
-
-def locate(part: str, plain: str, start: int = 0) -> tuple[int, int] | None:
-    """Where `part` stands in `plain` as a whole: not as "7+25=42" inside "17+25=42"."""
-    part = part.strip(".,:; ")
-    while part and (at := plain.find(part, start)) >= 0:
-        end = at + len(part)
-        before = plain[at - 1 : at] if part[0].isalnum() else ""
-        inside = before.isalnum() or (before in (".", "*", "/", "^") and plain[at - 2 : at - 1].isalnum())
-        after = plain[end : end + 2]
-        runs_on = part[-1].isalnum() and bool(re.match(r"\w|\.\d|[*/^]\S", after))
-        if not inside and not runs_on:
-            return at, end
-        start = at + 1
-    return None
-
-
-def _like(core: str, plain: str, cursor: int) -> tuple[int, int] | None:
-    """The sentence after `cursor` that holds most of the step's words, if any holds enough."""
-    words = _words(core)
-    if not words:
-        return None
-    best, place = 0.0, None
-    at = cursor
-    for sentence in sentences(plain[cursor:]):
-        at = plain.index(sentence, at)
-        share = len(words & _words(sentence)) / len(words)
-        if share > best:
-            best, place = share, (at, at + len(sentence))
-        at += len(sentence)
-    return place if best >= SAME_SENTENCE else None
-
-
-def _words(text: str) -> set[str]:
-    return {word for word in re.findall(r"[^\W_]+", text) if len(word) > 3 or word.isdigit()}
 
 
 def _answer(text: str, told: Sequence[Told], final: str | None) -> Iterator[str]:

@@ -1,5 +1,10 @@
 """The words the template narrator has: tables of openers, doubts and bridges, one person thinking aloud."""
 
+from collections.abc import Callable
+
+Pick = Callable[[tuple[str, ...]], str]
+"""Chooses a phrase from a table."""
+
 FIRST = ("First, ", "To start, ", "Start simple: ", "Okay, ", "")
 """Before the first step."""
 
@@ -40,6 +45,13 @@ PAUSE = (
 FALSE_EQUATION = ("{left} isn't {right}", "{left} doesn't make {right}", "{left} can't be {right}")
 FALSE_CHAIN = ("{quote} doesn't hold", "{quote} can't be right", "{quote} isn't true")
 DOUBTFUL_QUOTE = ('"{quote}" doesn\'t hold up', 'I don\'t trust "{quote}"', 'the part where I said "{quote}" is off')
+CHAIN = (
+    "that chain doesn't hold",
+    "not every equals sign in that line is true",
+    "that line doesn't hold together",
+    "those can't all be equal",
+)
+"""A row of equations of which one in the middle is false."""
 AGAIN = (
     "that's the same thing I had before, and it didn't work then",
     "I've just written what I already threw out",
@@ -52,7 +64,7 @@ CONTRADICTION = (
     "that contradicts something I found earlier",
     "that can't be, it clashes with what I had before",
 )
-EMPTY = ("I haven't actually worked anything out there", "that doesn't say anything yet")
+EMPTY = ("I'm stuck here", "this isn't going anywhere")
 REFUSED = (
     "that answer doesn't hold up",
     "I don't believe that answer",
@@ -66,6 +78,39 @@ VAGUE = (
     "that went wrong somewhere",
 )
 """Reasons where nothing better is known."""
+
+NO_BETTER = (
+    "Not {value} either.",
+    "{value} is no better.",
+    "Then {value}? No.",
+    "It isn't {value} either.",
+    "{value} doesn't work either.",
+    "{value} is wrong too.",
+)
+"""A further failed try, by its result alone; each says that it failed."""
+
+GOT_AGAIN = (
+    "I get {value} again.",
+    "Once more, and it comes out as {value} again.",
+    "{value} again, so that's no help.",
+    "Back at {value} again.",
+    "I try again and it's the same {value}.",
+)
+KEPT_GETTING = (
+    "I get {value} again, and then again.",
+    "However I try, I keep getting {value}, which I know is wrong.",
+    "I go round in a circle and keep getting {value}.",
+)
+"""The same where more than one try gave it in a row."""
+
+KNOWN = (
+    "Then {value} again, but I already have that.",
+    "I've just written {value} again, which I already have.",
+)
+"""A step given up because it says what stands already."""
+
+ONCE_MORE = ("Once more: ", "Another try: ", "Trying again: ", "Let me take it slowly: ", "All right, carefully now: ")
+"""Before a step that is told at length after failed tries that were not."""
 
 REDO = ("Let me redo that.", "I'll do that part again.", "Once more, carefully.", "Let me try that step again.")
 """Goes on after one step was dropped."""
@@ -119,6 +164,8 @@ ANSWER = (
     "So my answer is {answer}.",
     "That makes the answer {answer}.",
 )
+ANSWER_ALONE = ("The answer is {answer}.", "My answer is {answer}.")
+"""The same where the last calculation came to something else."""
 TENTATIVE = "That would make the answer {answer}."
 """An answer that the journey did not end with."""
 

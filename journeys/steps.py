@@ -21,6 +21,7 @@ from journeys.prose import (
     stated_answers,
 )
 from journeys.record import Journey, Move, Turn, Verdict
+from journeys.unfinished import finished
 
 _INTERJECTION = re.compile(
     r"(?:(?:wait|hmm+|hold on|hang on|oh|oops|ah|actually|no|sorry|my mistake|right|ok(?:ay)?|i see|of course|yes)\b"
@@ -46,6 +47,12 @@ _COURTESY = re.compile(
     r"|good (?:catch|point)|as (?:the critic|you) (?:said|noted|pointed out))[,.!:;]*\s*(?:and |but )?)+",
     re.IGNORECASE,
 )
+_RESTART = re.compile(
+    r"(?:let me|let's|i'll|i will|i should|i have to|i need to|i must|time to) (?:just )?(?:redo|re-do|try|do|start"
+    r"|check|recheck|recalculate|recompute|go over|look at|work|begin|fix|correct)\b[^.!?:;=\d]{0,60}[.!]\s+(?=\S)",
+    re.IGNORECASE,
+)
+"""A sentence that only says that one begins again."""
 _ANSWER_CLAUSE = re.compile(
     r"(?:^|[,;]?\s*\b(?:so|and|thus|therefore|hence|which means|meaning|giving)?,?\s*(?:that )?)"
     r"(?:the|my|our)\s+(?:final |correct )?answer(?: to [^=:.?]{0,60})?\s*(?:is|:|=)",
@@ -60,8 +67,10 @@ class Told:
     turn: Turn
     own: str
     """The sentence with which the step itself owns the mistake before it; "" where it has none."""
+    restart: str
+    """The sentence after it that only says that one begins again ("Let me redo that."); "" where there is none."""
     text: str
-    """The step as written, without that opening; may be empty."""
+    """The step as written, without those two and without what breaks off at its end; may be empty."""
     core: str
     """`text` in `normal` form, for comparing."""
 
@@ -76,7 +85,8 @@ def told_turns(journey: Journey, *, shortcut: bool = False) -> tuple[Told, ...]:
     path = journey.path
     final = path[-1] if path and path[-1].answer is not None else None
     turns = path if shortcut else journey.turns
-    return tuple(_told(turn, journey.turns, final=turn is final) for turn in turns)
+    stand = {turn.id for turn in path}
+    return tuple(_told(turn, journey.turns, final=turn is final, stands=turn.id in stand) for turn in turns)
 
 
 def rejected_again(told: Sequence[Told]) -> frozenset[int]:
@@ -84,7 +94,7 @@ def rejected_again(told: Sequence[Told]) -> frozenset[int]:
     seen: set[str] = set()
     again = set()
     for one in told:
-        if one.turn.removes:
+        if one.turn.removes and one.core:
             if one.core in seen:
                 again.add(one.turn.id)
             seen.add(one.core)
@@ -97,19 +107,22 @@ def shown(answer: str) -> str:
     return f"${answer}$" if "\\" in answer and "$" not in answer else answer
 
 
-def _told(turn: Turn, turns: Sequence[Turn], *, final: bool) -> Told:
-    own, text = "", cleaned(turn.step)
+def _told(turn: Turn, turns: Sequence[Turn], *, final: bool, stands: bool) -> Told:
+    own, restart, text = "", "", cleaned(turn.step)
     if turn.replies_to is not None:
-        own, text = _owned(text, turns[turn.replies_to].verdict)
+        answered = turns[turn.replies_to].verdict
+        own, text = _owned(text, answered)
+        if answered.move is Move.BACKTRACK and (found := _RESTART.match(text)):
+            restart, text = found.group().strip(), capital(text[found.end() :])
     text = without_answer(text, turn.answer or "") if final else _tentative(text)
-    text = text if re.search(r"\w", text) else ""
-    return Told(turn, own, text, normal(text))
+    text = finished(text, cut_off=turn.finish == "length", stands=stands) if re.search(r"\w", text) else ""
+    return Told(turn, own, restart, text, normal(text).rstrip(". "))
 
 
 def _owned(step: str, verdict: Verdict) -> tuple[str, str]:
     """A step's opening that owns a mistake, and the rest.
 
-    Interjections and an echo of the critique go: the doubt before the step says both.
+    Interjections and an echo of the critique go: the doubt before the step says both. So does a second owning.
     """
     own: list[str] = []
     rest, before = step, None
@@ -126,7 +139,7 @@ def _owned(step: str, verdict: Verdict) -> tuple[str, str]:
         if _OWNS.search(first) and (rest != first or not own) and not equations(normal(first)) and not _foreign(first):
             own.append(capital(first.strip()))
             rest = rest[len(first) :].lstrip()
-    return " ".join(ended(sentence) for sentence in own), capital(rest.strip())
+    return ended(own[0]) if own else "", capital(rest.strip())
 
 
 def _foreign(sentence: str) -> bool:

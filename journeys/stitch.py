@@ -5,10 +5,10 @@ from typing import Literal, Protocol
 
 from journeys.align import align
 from journeys.gate import GateReport, inspect
-from journeys.narrator import Span, Telling, tell
+from journeys.narrator import Telling, tell
+from journeys.page import Span
 from journeys.prose import raw_equations
 from journeys.record import Journey, Record
-from journeys.steps import told_turns
 
 __all__ = ["GateReport", "Narrator", "Rewrite", "Span", "Thought", "must_keep", "narrate", "stitch"]
 
@@ -74,8 +74,17 @@ async def narrate(journey: Journey, rewrite: Rewrite) -> Thought:
 
 
 def must_keep(journey: Journey) -> tuple[str, ...]:
-    """What a rewrite has to hold unchanged: every equation, wrong ones too, steps without any, and the answer."""
+    """What a rewrite has to hold unchanged: every equation, wrong ones too, steps without any, and the answer.
+
+    Of a failed try that the draft tells in a few words only what those name.
+    """
     kept: list[str] = []
-    for one in told_turns(journey):
+    telling = tell(journey)
+    for one, how in zip(telling.told, telling.tries, strict=True):
+        if how.telling == "again":
+            continue  # told before in other words
+        if how.telling == "value":
+            kept.append(how.value)
+            continue
         kept += raw_equations(one.text) or ([one.text] if re.search(r"\w", one.text) and len(one.text) <= 160 else [])
     return tuple(dict.fromkeys([*kept, *([journey.answer] if journey.answer else [])]))

@@ -222,6 +222,48 @@ def test_hinted_journeys_are_accepted_when_allowed() -> None:
     assert accepted(hinted(), ExportSettings(allow_hinted=True)) is None
 
 
+def guessing(tries: int) -> Journey:
+    """`mended` with its first wrong step taken so many times in a row."""
+    journey = mended()
+    wrong = [journey.turns[0].model_copy(update={"id": n, "step": f"17 + 25 = {50 + n}"}) for n in range(tries)]
+    moved = [
+        said.model_copy(
+            update={
+                "id": said.id + tries - 1,
+                "parent": None if said.parent is None else said.parent + tries - 1,
+                "replies_to": None if said.replies_to is None else said.replies_to + tries - 1,
+            }
+        )
+        for said in journey.turns[1:]
+    ]
+    return journey.model_copy(update={"turns": (*wrong, *moved)})
+
+
+def test_a_step_found_after_too_many_tries_was_guessed(tmp_path: Path) -> None:
+    assert [accepted(guessing(tries), CONVERSATIONAL) for tries in (1, 6, 7)] == [None, None, "guessed"]
+    assert accepted(guessing(3), ExportSettings(max_tries=2)) == "guessed"
+    counts, rows = exported(tmp_path, [guessing(7)])
+    assert (counts.refused, rows["journey_sft"], rows["shortcut_sft"]) == ({"guessed": 1}, [], [])
+    card = (tmp_path / "exports" / "README.md").read_text("utf-8")
+    assert "| guessed | 1 |" in card
+    assert "more than 6 failed" in card
+
+
+def test_failed_tries_at_different_places_do_not_add_up() -> None:
+    assert accepted(mended(), ExportSettings(max_tries=1)) is None
+    assert mended().count(Move.BACKTRACK) == 2
+
+
+def test_a_span_names_further_turns_that_its_words_tell(tmp_path: Path) -> None:
+    journey = guessing(4)
+    same = tuple(said.model_copy(update={"step": "17 + 25 = 43"}) for said in journey.turns[:4])
+    _, rows = exported(tmp_path, [journey.model_copy(update={"turns": (*same, *journey.turns[4:])})], STANDARD)
+    (row,) = rows["journey_sft"]
+    shared = [span for span in json.loads(row["spans"]) if "also" in span]
+    assert [(span["turn"], span["also"]) for span in shared] == [(1, [2, 3])]
+    assert "43" in row["completion"][shared[0]["start"] : shared[0]["end"]]
+
+
 # Preferences
 
 

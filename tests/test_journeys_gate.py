@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from journeys.gate import inspect, locate
+from journeys.gate import inspect
+from journeys.places import locate
 from journeys.prose import normal
 from journeys.record import Evidence, Journey, Move, Problem, Turn, Verdict, Verification, Voice
 from journeys.stitch import stitch
@@ -115,6 +116,106 @@ def test_every_repetition_of_a_wrong_step_has_to_be_told() -> None:
     )
     assert "lost_branch" in codes("Now 1 + 2 = 4. Wait, that is wrong. So 1 + 2 = 3. The answer is 3.", of=twice)
     assert stitch(twice).gate.passed
+
+
+def guesses(*values: int) -> Journey:
+    """1 + 2 with these results given up one after another at one place, and then the right one."""
+    wrong = [turn(n, None, f"1 + 2 = {v}", Move.BACKTRACK, critique=f"1 + 2 is not {v}.") for n, v in enumerate(values)]
+    at = len(values)
+    right = turn(at, None, "1 + 2 = 3"), turn(at + 1, at, "Answer: 3", Move.TERMINATE, answer="3")
+    return journey("What is 1 + 2?", *wrong, *right, answer="3")
+
+
+START = "Now 1 + 2 = 4. Wait, 1 + 2 isn't 4. So 1 + 2 = 5. No, 1 + 2 can't be 5. "
+END = " Slowly: 1 + 2 = 3. The answer is 3."
+
+
+@pytest.mark.parametrize(
+    "told", ["Not 6 either. 7 is wrong too.", "1 + 2 = 6? No, not 6. 7 is no better.", "6? No. 7? No."]
+)
+def test_a_further_failed_try_may_be_told_by_its_result(told: str) -> None:
+    assert codes(START + told + END, of=guesses(4, 5, 6, 7)) == set()
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ("Not 6 either.", "lost_branch"),
+        ("I try some others.", "lost_branch"),
+        ("Not 6 either. 77 is wrong too.", "lost_branch"),
+        ("Not 6 either. Then 3 + 7 isn't it.", "lost_branch"),
+        ("Not 6 either. Then comes 7.", "lost_branch"),
+        ("7 is wrong too. Not 6 either.", "lost_branch"),
+        ("1 + 2 = 6. 7 is wrong too.", "unclosed_branch"),
+    ],
+)
+def test_a_result_that_is_not_named_or_not_rejected_is_a_lost_branch(told: str, code: str) -> None:
+    assert code in codes(START + told + END, of=guesses(4, 5, 6, 7))
+
+
+def test_the_first_two_failed_tries_have_to_be_told_as_written() -> None:
+    assert "lost_branch" in codes("Now 1 + 2 = 4. Wait, that is wrong. Not 5 either." + END, of=guesses(4, 5))
+
+
+def test_a_result_that_came_again_has_to_be_said_to_come_again() -> None:
+    of = guesses(4, 5, 4, 4)
+    assert codes(START + "I get 4 again, and then again." + END, of=of) == set()
+    assert "lost_branch" in codes(START + "I try it a few times." + END, of=of)
+    assert "lost_branch" in codes(START + "Then 4 plus something." + END, of=of)
+
+
+def solved(*steps: str, answer: str) -> Journey:
+    """A journey without wrong turns."""
+    turns = [turn(n, n - 1 if n else None, step) for n, step in enumerate(steps)]
+    end = turn(len(steps), len(steps) - 1, f"Answer: {answer}", Move.TERMINATE, answer=answer)
+    return journey("What is it?", *turns, end, answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("steps", "answer"),
+    [
+        (["8 * 4 = 32, but 32 is not the answer."], "32"),
+        (["8 * 4 = 32.", "So the answer isn't 32."], "32"),
+        (["8 * 4 = 32.", "But 32 is wrong."], "32"),
+        (["50 + 23 = 73, not 50 + 23 = 73."], "73"),
+        (["50 + 23 = 73, not 73."], "73"),
+        (["69 + 34 = 103", "103 + 34 = 237, not 69 + 34 = 103."], "103"),
+        (["2 + 2 = 4. Hmm, 2 + 2 = 4 is incorrect.", "4 + 1 = 5"], "5"),
+    ],
+)
+def test_a_path_that_denies_what_it_asserts_is_named(steps: list[str], answer: str) -> None:
+    for shortcut in (False, True):
+        failures = stitch(solved(*steps, answer=answer), shortcut=shortcut).gate.failures
+        assert [failure.split(":")[0] for failure in failures] == ["self_denial"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "answer"),
+    [
+        (["8 * 4 = 32, and 31 is not the answer."], "32"),
+        (["8 * 4 = 32, but 32 is not the answer yet.", "32 - 0 = 32"], "32"),
+        (["8 * 4 = 32, so the answer is not 32.5 and not 132."], "32"),
+        (["The total is not 50 + 20 = 70.", "50 + 23 = 73"], "73"),
+        (["3 + 4 = 8. No, 3 + 4 = 8 is wrong, 3 + 4 = 7."], "7"),
+        (["So x = 3 or x = -3.", "x = -3 is not true for lengths, so x = 3."], "3"),
+        (["Is 32 not the answer? It is: 8 * 4 = 32."], "32"),
+        (["If 32 is wrong, I would see it: 8 * 4 = 32."], "32"),
+        (["It is 20 + 12 = 32, not 32 + 1."], "32"),
+    ],
+)
+def test_a_correction_or_another_value_is_no_self_denial(steps: list[str], answer: str) -> None:
+    assert stitch(solved(*steps, answer=answer)).gate.failures == ()
+
+
+def test_a_step_that_was_given_up_may_deny_what_it_likes() -> None:
+    of = journey(
+        "What is 8 * 4?",
+        turn(0, None, "8 * 4 = 32, but 32 is not the answer.", Move.BACKTRACK, critique="Why would it not be?"),
+        turn(1, None, "8 * 4 = 32", replies_to=0),
+        turn(2, 1, "Answer: 32", Move.TERMINATE, answer="32"),
+        answer="32",
+    )
+    assert stitch(of).gate.passed
 
 
 def test_an_empty_text_is_empty() -> None:
