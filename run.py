@@ -2,20 +2,32 @@
 """Retrace's command line: parses, wires, prints. `python run.py COMMAND --help` shows examples."""
 
 import argparse
-import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
-
-from settings import UserError
 
 EXIT_FAULT, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 a fault, 2 something to mend, 130 interrupted."""
+    try:
+        code = _main(argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAULT
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    from settings import UserError
+
     verbose = False
     try:
         args, overrides = _parser().parse_known_args(argv)
@@ -28,10 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _doctor(args)
     except UserError as error:
         return _complain(str(error), EXIT_USER)
-    except KeyboardInterrupt:
-        return _complain("stopped", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        return EXIT_FAULT
+        raise
     except Exception as error:
         if verbose:
             raise
@@ -42,6 +52,8 @@ class _OneLineParser(argparse.ArgumentParser):
     """Complains as everything here does: in one line that says what to do."""
 
     def error(self, message: str) -> NoReturn:
+        from settings import UserError
+
         raise UserError(f"command line: {message}; `python {self.prog} --help` shows how it is used")
 
 
@@ -80,6 +92,8 @@ def _parser() -> _OneLineParser:
 
 
 def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
+    import asyncio
+
     from generation import report
     from generation.command import generate, preview
     from generation.settings import GenerateSettings
