@@ -9,13 +9,14 @@ from journeys.record import Move, Verdict
 
 class VerdictForm(BaseModel):
     """The JSON object a critic fills in. Every field is required and bounded: small models leave out what has a
-    default, and babble to the token limit inside what has no bound (autogen.md, section 3)."""
+    default, and babble inside what has no bound, at worst a token a character: the shipped personas' `max_tokens` leave
+    room for the longest form, so that where the schema is enforced no verdict is cut off."""
 
     model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
-    critique: str = Field(max_length=400)
+    critique: str = Field(max_length=300)
     """One or two sentences on what is wrong with the step, or an empty string."""
-    quote: str = Field(max_length=200)
+    quote: str = Field(max_length=120)
     """The faulty words, copied from the step, or an empty string."""
     move: Literal["continue", "backtrack", "reflect", "terminate"]
     keep: int = Field(ge=0, le=999)

@@ -108,7 +108,7 @@ async def test_seeded_prompts_that_exceed_one_batch_together_do_not_end_the_serv
     long = [[UserMessage(content=f"{number} and " * 250, source="user")] for number in range(8)]
     replies = await asyncio.gather(*(engine.create(prompt, extra_create_args=DRAWN) for prompt in long))
     assert sum(reply.usage.prompt_tokens for reply in replies) > 3000
-    assert not engine.faults
+    assert engine.faults["EngineDead"] == 0
 
 
 async def test_a_dialogue_with_a_model_critic_becomes_a_dataset_over_http(
