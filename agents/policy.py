@@ -1,5 +1,6 @@
 """The policy: writes one reasoning step at a time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -142,6 +143,7 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
         return fill(_choose(persona.reflect, seed), **values)
     left, equals, _ = verdict.quote.rpartition("=")
     if equals and persona.recompute:
+        left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
         return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
     return fill(_choose(persona.backtrack, seed), **values)
 

@@ -240,6 +240,11 @@ def test_a_monologue_is_one_unfinished_message_that_opens_with_the_doubt() -> No
     assert shown(prompt.messages(back, prompt.opening(back)))[-1] == ("assistant", f"{said}Again: 4 * 3 =")
 
 
+def test_a_sum_is_done_again_without_the_words_that_opened_the_step_before() -> None:
+    wrong = turn([], "Again: 2 + 2 = 5", Move.BACKTRACK, quote="Again: 2 + 2 = 5")
+    assert monologue("path").opening(policy_view([wrong])) == "Again: 2 + 2 ="
+
+
 def test_full_memory_leaves_the_wrong_turn_in_the_monologue() -> None:
     view = policy_view(journey()[:6])
     path = str(monologue("path").messages(view)[-1].content)
