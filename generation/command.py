@@ -75,6 +75,11 @@ async def generate(
         folder.keep_config(settings)
         store.add_problems(problems)
         store.flush()
+        if (begun_with := store.counts().problems) > len(problems):
+            raise UserError(
+                f"{folder.path}: this run has {begun_with} problems, but problems.path now gives {len(problems)}; "
+                "put the missing ones back, or start a new run with --name OTHER"
+            )
         total = len(problems) * settings.journeys_per_problem
         del problems  # from here on they are read from the store, one at a time
         ending = await _speak(settings, store=store, company=company, total=total)

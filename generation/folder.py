@@ -31,7 +31,7 @@ class RunFolder:
     def open(self, settings: GenerateSettings) -> None:
         """Create the folder, or check that its journeys were begun with the same recipe.
 
-        A run that failed before its first journey may be given another recipe: what it left is cleared away.
+        Nothing binds a run that failed before its first journey: what it left is cleared away.
 
         Raises:
             UserError: the folder cannot be written, or holds journeys of another recipe; the message shows the
@@ -39,12 +39,9 @@ class RunFolder:
         """
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        if not self.config.exists() and not self.database.exists():
-            return
-        if (complaint := self._disagreement(settings)) is None:
-            return
         if self._has_journeys():
-            raise UserError(complaint)
+            self._agree(settings)
+            return
         with contextlib.closing(hold_writer_lock(self.database)), _writing(self.path):
             for leftover in (self.config, *self.path.glob(f"{self.database.name}*")):
                 if not leftover.name.endswith(".lock"):
@@ -57,22 +54,21 @@ class RunFolder:
             if not self.config.exists() or self.config.read_text(encoding="utf-8") != text:
                 write_atomically(self.config, text)
 
-    def _disagreement(self, settings: GenerateSettings) -> str | None:
-        """Why this folder's journeys cannot be gone on with under `settings`; None when they can."""
+    def _agree(self, settings: GenerateSettings) -> None:
         if not self.config.exists():
-            return f"{self.path}: has a store but no config.yaml; use another --name"
+            raise UserError(f"{self.path}: has a store but no config.yaml; use another --name")
         try:
             begun = GenerateSettings.model_validate(read_yaml(self.config)).binding()
         except ValueError:
-            return f"{self.config}: written by another version of Retrace; start a new run with --name OTHER"
-        changes = difference(begun, settings.binding())
-        if not changes:
-            return None
-        shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
-        return (
-            f"{self.config}: this run was begun with another recipe ({shown}); "
-            "go on with the old values, or start a new run with --name OTHER"
-        )
+            raise UserError(
+                f"{self.config}: written by another version of Retrace; start a new run with --name OTHER"
+            ) from None
+        if changes := difference(begun, settings.binding()):
+            shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
+            raise UserError(
+                f"{self.config}: this run was begun with another recipe ({shown}); "
+                "go on with the old values, or start a new run with --name OTHER"
+            )
 
     def _has_journeys(self) -> bool:
         if not self.database.exists():

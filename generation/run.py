@@ -54,6 +54,7 @@ async def grow_all(settings: GenerateSettings, *, store: Store, company: Company
         for draft in work:
             if ending.fault:
                 return
+            await asyncio.sleep(0)  # an engine that answers at once would keep signals and flushes waiting
             try:
                 async for event in _grow(draft, store=store, company=company):
                     if isinstance(event, Journey):

@@ -186,3 +186,31 @@ def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
         )
         os.kill(pid, signal.SIGKILL)
         runs.wait()
+
+
+def test_a_problem_file_may_grow_but_not_change_under_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(scripted(tmp_path, count=6)) == 0
+    folder = tmp_path / "runs" / "run"
+    held = finished(folder)
+    assert run.main(scripted(tmp_path, count=9)) == 0
+    assert len(finished(folder)) == 9
+    assert held.items() <= finished(folder).items()
+    capsys.readouterr()
+    assert run.main(scripted(tmp_path, count=5)) == 2
+    assert "9 problems, but problems.path now gives 5" in capsys.readouterr().err
+    argv = scripted(tmp_path, count=9)
+    changed = (tmp_path / "p.jsonl").read_text().replace("time 3?", "time three?")
+    (tmp_path / "p.jsonl").write_text(changed)
+    assert run.main(argv) == 2
+    assert "problem 'p-3' is not the one this run began with" in capsys.readouterr().err
+    assert len(finished(folder)) == 9
+
+
+def test_a_run_that_never_got_a_reply_binds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(scripted(tmp_path, "--policy.engine", "openai", "--policy.model", "http://127.0.0.1:9/v1")) == 2
+    assert "no server answers" in capsys.readouterr().err
+    argv = scripted(tmp_path, "--seed", "4", count=8)
+    (tmp_path / "p.jsonl").write_text((tmp_path / "p.jsonl").read_text().replace("time", "the time"))
+    assert run.main(argv) == 0
+    assert len(finished(tmp_path / "runs" / "run")) == 8
+    assert yaml.safe_load((tmp_path / "runs" / "run" / "config.yaml").read_text())["seed"] == 4
