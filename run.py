@@ -142,7 +142,7 @@ def _log(*, verbose: bool) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"retrace: {message}", file=sys.stderr)
+    print("retrace:", "".join(mark if mark.isprintable() else " " for mark in message), file=sys.stderr)
     return code
 
 

@@ -5,9 +5,10 @@ from collections import Counter, deque
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from journeys.record import Journey, Move, Turn
 from journeys.tables import Counts
@@ -22,6 +23,11 @@ PLAIN_EVERY = 10.0
 """Seconds between lines where stderr is no terminal."""
 SPEED_WINDOW = 20.0
 """Seconds over which tokens/s are averaged."""
+
+
+def printable(text: str) -> str:
+    """A text on one line, without what could command a terminal: model text is hostile."""
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
 
 
 class ProgressView:
@@ -40,8 +46,8 @@ class ProgressView:
         )
         self._turns = 0
         self._tokens: deque[tuple[float, int]] = deque()
+        self._tokens_in_window = 0
         self._started = self._last_plain = time.monotonic()
-        self._live = self._console.is_terminal
         self._bar = Progress(
             TextColumn("[bold]journeys"),
             BarColumn(bar_width=24),
@@ -49,34 +55,39 @@ class ProgressView:
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("left {task.fields[left]}"),
-            TextColumn("\n  {task.fields[counts]}\n  {task.fields[move]}"),
             console=self._console,
-            transient=True,
-            disable=not self._live,
         )
-        self._task = self._bar.add_task("journeys", total=total, completed=done, counts="", move="", left="?")
+        self._task = self._bar.add_task("journeys", total=total, completed=done, left="?")
+        self._move = Text()
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._view, console=self._console, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._live:
+            self._live.start(refresh=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
-        if not self._live:
+        if self._live:
+            self._live.stop()
+        else:
             self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
 
     def turn(self, journey_id: str, turn: Turn) -> None:
         self._turns += 1
         now = time.monotonic()
-        self._tokens.append((now, turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens))
-        while self._tokens and now - self._tokens[0][0] > SPEED_WINDOW:
-            self._tokens.popleft()
+        generated = turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
+        self._tokens.append((now, generated))
+        self._tokens_in_window += generated
+        while now - self._tokens[0][0] > SPEED_WINDOW:
+            self._tokens_in_window -= self._tokens.popleft()[1]
         if self._live:
-            step = " ".join(turn.step.split())[:70]
-            move = f"{ARROWS[turn.verdict.move]} [dim]{escape(journey_id)}:[/] {escape(step)}"
-            self._bar.update(self._task, counts=escape(self._counts()), move=move, left=self._left())
+            self._move = Text.assemble(
+                Text.from_markup(ARROWS[turn.verdict.move]), (f" {journey_id}: ", "dim"), printable(turn.step)
+            )
         elif now - self._last_plain > PLAIN_EVERY:
             self._last_plain = now
             self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
@@ -84,11 +95,18 @@ class ProgressView:
     def journey(self, journey: Journey) -> None:
         self._done += 1
         self._outcomes["lucky" if journey.solved and journey.lucky else journey.outcome] += 1
-        self._bar.update(self._task, completed=self._done, counts=escape(self._counts()), left=self._left())
+        self._bar.update(self._task, completed=self._done, left=self._left())
 
     def note(self, text: str) -> None:
         """A line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _view(self) -> Group:
+        """The bar, and below it a line of counts and a line with the move just made, cut where the terminal ends."""
+        lines = (Text("  ").append(self._counts()), Text("  ").append(self._move))
+        for line in lines:
+            line.truncate(self._console.width, overflow="ellipsis")
+        return Group(self._bar, *lines)
 
     def _counts(self) -> str:
         named = [f"{name} {self._outcomes[name]}" for name in ("solved", "wrong", "lucky", "exhausted")]
@@ -99,7 +117,7 @@ class ProgressView:
         if not self._tokens:
             return 0.0
         seconds = max(time.monotonic() - max(self._tokens[0][0], self._started), 1.0)
-        return sum(count for _, count in self._tokens) / seconds
+        return self._tokens_in_window / seconds
 
     def _left(self) -> str:
         """Time left at the pace since this process began."""

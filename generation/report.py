@@ -38,8 +38,8 @@ def print_outcome(outcome: "Outcome") -> None:
     console.print(paths)
     if outcome.sample:
         journey, thought = outcome.sample
-        body = Text(f"{journey.problem.question.strip()}\n\n", style="bold")
-        body.append(thought.text, style="none")
+        body = Text(f"{_harmless(journey.problem.question.strip())}\n\n", style="bold")
+        body.append(_harmless(thought.text), style="none")
         console.print(Panel(body, title=f"One thought to read: {journey.id}", title_align="left", width=WIDTH))
 
 
@@ -64,7 +64,7 @@ def print_preview(preview: "Preview", *, as_json: bool) -> None:
     for role, messages in prompts.items():
         console.print(f"# First prompt of the {role}")
         for message in messages:
-            console.print(f"[{message['role']}]\n{message['content']}\n", soft_wrap=True)
+            console.print(f"[{message['role']}]\n{_harmless(message['content'])}\n", soft_wrap=True)
     console.print(f"# Estimate for {preview.journeys} journeys: typical .. at the limit of the budgets")
     for name, (low, high) in ranges.items():
         console.print(f"{name:>18}  {low:>12,} .. {high:,}")
@@ -95,6 +95,11 @@ def _console(*, markup: bool = True) -> Console:
     """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
     console = Console(highlight=False, markup=markup)
     return console if console.is_terminal else Console(highlight=False, markup=markup, width=WIDTH)
+
+
+def _harmless(text: str) -> str:
+    """The text with its lines, without what could command a terminal: problems and model text are hostile."""
+    return "\n".join("".join(mark if mark.isprintable() else " " for mark in line) for line in text.splitlines())
 
 
 def keys(kind: type[BaseModel]) -> str:

@@ -153,7 +153,7 @@ NO_COUNTS = Counts.model_validate(dict.fromkeys(Counts.model_fields, 0))
 TURN = Turn(
     id=0,
     parent=None,
-    step="So [bold]2 + 2[/] = 5\nand more",
+    step="So [bold]2 + 2[/] = 5\nand \x1b[2J\x07more",
     verdict=Verdict(move=Move.BACKTRACK),
     policy_cost=Cost(completion_tokens=40),
 )
@@ -179,8 +179,9 @@ def test_on_a_terminal_a_live_view_shows_counts_the_move_and_the_time_left() -> 
     text = written.getvalue()
     for words in ("2/3", "solved 1", "wrong 1", "lucky 0", "exhausted 0", "turns 1", "40 tokens/s", "↶ backtrack"):
         assert words in text, words
-    assert "p#0: So [bold]2 + 2[/] = 5 and more" in text, "a step is text, not markup"
+    assert "p#0: So [bold]2 + 2[/] = 5 and [2J more" in text, "a step is text: no markup, no control codes"
     assert re.search(r"left \d+:\d\d", text)
+    assert max(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in text.splitlines()) <= 120
 
 
 def test_elsewhere_it_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,7 +221,10 @@ def test_problems_full_of_control_words_run_and_stay_text(tmp_path: Path, capsys
             *("--critic.persona", "evidence"),
             name=persona,
         )
+        assert run.main([*argv, "--dry-run"]) == 0
         assert run.main(argv) == 0, capsys.readouterr().err
+        written = capsys.readouterr()
+        assert not {"\x1b", "\x00", "\u202e"} & set(written.out + written.err), "no problem commands a terminal"
         journeys = journeys_of(tmp_path / "runs" / persona)
         assert [journey.stop_reason for journey in journeys] == ["solved"] * len(HOSTILE)
         assert [journey.problem.question for journey in journeys] == [question.strip() for question in HOSTILE]
