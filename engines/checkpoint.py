@@ -35,7 +35,7 @@ def resolve(model: str) -> str:
 
 
 def _use_the_cache_where_no_hub_answers() -> None:
-    """Put the hub's client into its offline mode when the hub is out of reach: it would try for minutes, file by file."""
+    """Take the hub's client offline when the hub is out of reach: it would try for minutes, file by file."""
     from huggingface_hub import constants
 
     hub = urlsplit(constants.ENDPOINT)

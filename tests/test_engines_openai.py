@@ -283,6 +283,7 @@ async def test_the_error_leaves_no_key_in_the_log(
     fault_server: FaultServer, open_engine: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="engines")  # the command line, tried in this process before, quietens the rooms
     fault_server.default = "401"
     with pytest.raises(EngineRefused):
         await open_engine().create(PROMPT, extra_create_args={"request_id": "strict/j1/0/0"})

@@ -13,7 +13,7 @@ from journeys.stitch import stitch
 
 def turn(place: int, parent: int | None, step: str, move: Move = Move.CONTINUE, **rest: object) -> Turn:
     verdict = Verdict(move=move, critique=str(rest.pop("critique", "")), keep=int(str(rest.pop("keep", 0))))
-    return Turn(id=place, parent=parent, step=step, verdict=verdict, **rest)  # type: ignore[arg-type]
+    return Turn(id=place, parent=parent, step=step, verdict=verdict, **rest)
 
 
 def journey(question: str, *turns: Turn, answer: str) -> Journey:

@@ -3,6 +3,7 @@
 import re
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from journeys.steps import told_turns
 from journeys.stitch import Thought, must_keep, narrate, stitch
 
 
-def grow(question: str, *steps: tuple, journey_id: str = "j") -> Journey:
+def grow(question: str, *steps: tuple[Any, ...], journey_id: str = "j") -> Journey:
     """A journey from rows (step, move, critique, keep, evidence), through the draft that holds the record's rules.
 
     A step "Answer: x" carries the answer x, one that ends in "|" was cut off there by its token limit; keep None keeps
@@ -23,7 +24,8 @@ def grow(question: str, *steps: tuple, journey_id: str = "j") -> Journey:
     """
     draft = Draft(journey_id, Problem(id="p", question=question), protocol="t", policy=Voice(persona="s", model="m"))
     for row in steps:
-        step, move, critique, keep, evidence = (*row, *("continue", "", None, ())[len(row) - 1 :])
+        defaults: tuple[Any, ...] = ("continue", "", None, ())
+        step, move, critique, keep, evidence = (*row, *defaults[len(row) - 1 :])
         rulings: tuple[Ruling, ...] = ()
         if move == "demoted":
             move, rulings = "reflect", ("quote_not_found",)
@@ -468,7 +470,7 @@ tries = st.builds(
 
 @st.composite
 def journeys(draw: st.DrawFn) -> Journey:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     length = 0
     for _ in range(draw(st.integers(1, 12))):
         step, critique = draw(steps | tries), draw(critiques)

@@ -28,7 +28,7 @@ from protocols.dialogue import Dialogue
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 
-GOLD = "7421"
+GOLD = "forty-two geese"
 PROBLEM = Problem(id="p", question="How much is it?", answer=GOLD)
 PROTOCOLS: list[GrowsJourneys] = [Dialogue(), Solo(), SelfCritique()]
 
