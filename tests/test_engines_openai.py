@@ -93,11 +93,16 @@ REFUSED = [
 ]
 
 
+def patience(behaviour: str) -> float:
+    """Seconds for one try: short where the time limit is what is tested, long where a busy machine must not reach it."""
+    return 0.4 if behaviour in ("hang", "drip") else 30.0
+
+
 @pytest.mark.parametrize(("behaviour", "kind"), RETRIED)
 async def test_a_fault_that_heals_is_counted_and_the_call_succeeds(
     behaviour: str, kind: type[EngineError], fault_server: FaultServer, open_engine: Open
 ) -> None:
-    engine = open_engine(request_timeout=0.4)
+    engine = open_engine(request_timeout=patience(behaviour))
     fault_server.plan(behaviour, behaviour, "ok")
     reply = await engine.create(PROMPT, extra_create_args={"max_tokens": 16})
     assert reply.content == "2 + 3 = 5"
@@ -109,7 +114,7 @@ async def test_a_fault_that_heals_is_counted_and_the_call_succeeds(
 async def test_a_fault_that_stays_ends_in_its_own_class_after_the_last_retry(
     behaviour: str, kind: type[EngineError], fault_server: FaultServer, open_engine: Open
 ) -> None:
-    engine = open_engine(request_timeout=0.3, max_retries=1)
+    engine = open_engine(request_timeout=patience(behaviour), max_retries=1)
     fault_server.default = behaviour
     with pytest.raises(kind) as caught:
         await engine.create(PROMPT, extra_create_args={"max_tokens": 16})
