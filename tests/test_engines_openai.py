@@ -94,7 +94,7 @@ REFUSED = [
 
 
 def patience(behaviour: str) -> float:
-    """Seconds for one try: short where the time limit is what is tested, long where a busy machine must not reach it."""
+    """Seconds for one try: short where the limit is tested, long where a busy machine must not reach it."""
     return 0.4 if behaviour in ("hang", "drip") else 30.0
 
 
