@@ -107,11 +107,14 @@ class PolicyPrompt:
         return [*self._head, task, *exchanges, ask] if exchanges else [*self._head, _joined(task, ask)]
 
     def opening(self, view: PolicyView) -> str:
-        """The first-person words with which a step that answers a critique begins; empty in mode chat."""
-        if self.persona.mode == "chat" or (reply_to := view.reply_to) is None:
+        """The first-person words with which a step that answers a critique begins.
+
+        Empty in mode chat, and after an empty step: where nothing was said there is nothing to doubt.
+        """
+        if self.persona.mode == "chat" or (reply_to := view.reply_to) is None or not reply_to.step:
             return ""
-        # No space at the end: the model's own next token begins with one.
-        return _critique(self.persona, reply_to, seed=view.seed).rstrip()
+        # One line, or a critique would end the step. No space at the end: the model's next token begins with one.
+        return " ".join(_critique(self.persona, reply_to, seed=view.seed).split())
 
     def _exchange(self, turn: Turn, turns: Sequence[Turn]) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""

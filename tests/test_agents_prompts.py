@@ -245,6 +245,13 @@ def test_a_sum_is_done_again_without_the_words_that_opened_the_step_before() -> 
     assert monologue("path").opening(policy_view([wrong])) == "Again: 2 + 2 ="
 
 
+def test_an_opening_is_one_line_and_an_empty_step_gets_none() -> None:
+    doubted = turn([], "So 4.", Move.BACKTRACK, critique="Is it?\n\nReally?")
+    assert monologue("path").opening(policy_view([doubted])) == "Wait. Is it? Really?"
+    silent = turn([], "", Move.BACKTRACK, critique="This step says nothing.")
+    assert monologue("path").opening(policy_view([silent])) == ""
+
+
 def test_full_memory_leaves_the_wrong_turn_in_the_monologue() -> None:
     view = policy_view(journey()[:6])
     path = str(monologue("path").messages(view)[-1].content)
