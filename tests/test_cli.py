@@ -177,10 +177,11 @@ def test_on_a_terminal_a_live_view_shows_counts_the_move_and_the_time_left() -> 
         view.journey(JOURNEY)
         time.sleep(0.3)
     text = written.getvalue()
-    for words in ("2/3", "solved 1", "wrong 1", "lucky 0", "exhausted 0", "turns 1", "40 tokens/s", "↶ backtrack"):
+    for words in ("2/3", "solved 1", "wrong 1", "lucky 0", "exhausted 0", "turns 1", "↶ backtrack"):
         assert words in text, words
     assert "p#0: So [bold]2 + 2[/] = 5 and [2J more" in text, "a step is text: no markup, no control codes"
     assert re.search(r"left \d+:\d\d", text)
+    assert re.search(r"[1-9]\d* tokens/s", text)
     assert max(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in text.splitlines()) <= 120
 
 
@@ -190,10 +191,10 @@ def test_elsewhere_it_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> Non
         view.turn("p#0", TURN)
         view.journey(JOURNEY)
         view.note("A note that is longer than the forty columns that this console has.")
-    assert written.getvalue().splitlines() == [
-        "A note that is longer than the forty columns that this console has.",
-        "1/3 journeys · solved 1 · wrong 0 · lucky 0 · exhausted 0 · turns 1 · 40 tokens/s · left 0:00",
-    ]
+    note, line = written.getvalue().splitlines()
+    assert note == "A note that is longer than the forty columns that this console has."
+    counts = "1/3 journeys · solved 1 · wrong 0 · lucky 0 · exhausted 0 · turns 1"
+    assert re.fullmatch(re.escape(counts) + r" · \d+ tokens/s · left \d+:\d\d", line)
     assert capsys.readouterr().out == ""
 
 
