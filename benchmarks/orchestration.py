@@ -1,7 +1,7 @@
 """CPU time of one turn, everything but the model: our team beside AutoGen's RoundRobinGroupChat, same fake engine.
 
-    python benchmarks/orchestration.py                 # 512 conversations, 12 and 96 turns
-    python benchmarks/orchestration.py --conversations 64 --repeats 5
+    python benchmarks/orchestration.py                 # 512 conversations, 12 and 96 turns; a quarter of an hour
+    python benchmarks/orchestration.py --without-reference
 
 A turn is two model calls here: a step and a verdict. AutoGen's chat takes two messages for it, so its time is given
 for two messages. CPU time is the process's own (user + system), taken over the whole run of all conversations.
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=512)
     parser.add_argument("--turns", type=int, nargs="+", default=[12, 96])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without-reference", action="store_true", help="ours alone: seconds in place of minutes")
     args = parser.parse_args()
     print(f"CPU ms a turn, {args.conversations} conversations, {args.repeats} repeats (min / median / max)")
     for turns in args.turns:
@@ -87,8 +88,9 @@ def main() -> None:
         shapes: dict[str, Callable[[], Awaitable[None]]] = {
             "ours, rules only": lambda t=turns: ours(args.conversations, t, checkers=False),  # type: ignore[misc]
             "ours, with checkers": lambda t=turns: ours(args.conversations, t, checkers=True),  # type: ignore[misc]
-            "AutoGen RoundRobinGroupChat": lambda t=turns: autogen(args.conversations, t),  # type: ignore[misc]
         }
+        if not args.without_reference:
+            shapes["AutoGen RoundRobinGroupChat"] = lambda t=turns: autogen(args.conversations, t)  # type: ignore[misc]
         for name, run in shapes.items():
             times = [cpu_ms_per_turn(run, **size) for _ in range(args.repeats)]
             print(f"{turns:>4} turns  {name:<28} {min(times):.4f} / {statistics.median(times):.4f} / {max(times):.4f}")
