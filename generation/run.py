@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -143,7 +145,7 @@ async def _flush_regularly(store: Store) -> None:
 
 @contextlib.contextmanager
 def _cancelled_by_signals(workers: Sequence[asyncio.Task[None]], ending: Ending) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run in order. A second signal falls through to Python's own handling."""
+    """Let SIGINT and SIGTERM end the run in order, and a second one end it at once: what is stored is safe anyway."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
 
@@ -151,6 +153,7 @@ def _cancelled_by_signals(workers: Sequence[asyncio.Task[None]], ending: Ending)
         ending.interrupted = True
         for number in caught:
             loop.remove_signal_handler(number)
+            signal.signal(number, _leave_at_once)
         for worker in workers:
             worker.cancel()
 
@@ -159,5 +162,13 @@ def _cancelled_by_signals(workers: Sequence[asyncio.Task[None]], ending: Ending)
     try:
         yield
     finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
+        if not ending.interrupted:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+
+def _leave_at_once(number: int, frame: object) -> None:
+    """No clean-up: the store survives `kill -9`, servers and workers end with us. Shows the cursor that a bar hid."""
+    cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
+    os.write(2, cursor + b"\nretrace: stopped at once; run the same command to go on where it was\n")
+    os._exit(128 + signal.SIGINT)
