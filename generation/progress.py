@@ -72,6 +72,7 @@ class ProgressView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
+            self._live.refresh()  # a short run may end before the view was ever drawn with its last counts
             self._live.stop()
         else:
             self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)

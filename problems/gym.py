@@ -90,8 +90,11 @@ def allowed(task: str, answer: str) -> bool:
 def open_task(name: str, config: Mapping[str, Any], *, size: int, seed: int, where: str = "problems.tasks") -> Any:
     """The task's dataset. Raises UserError naming the task or its key when reasoning-gym does not know it."""
     import dataclasses
+    import warnings
 
-    from reasoning_gym.factory import DATASETS, create_dataset
+    with warnings.catch_warnings():  # cellpylib, which it imports, is warned about when it is first compiled
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from reasoning_gym.factory import DATASETS, create_dataset
 
     if name not in DATASETS:
         close = difflib.get_close_matches(name, DATASETS, n=1)
