@@ -60,7 +60,7 @@ class ProgressView:
         self._task = self._bar.add_task("journeys", total=total, completed=done, left="?")
         self._move = Text()
         self._live: Live | None = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:  # TERM=dumb cannot move its cursor
             self._live = Live(get_renderable=self._view, console=self._console, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Self:

@@ -170,7 +170,7 @@ JOURNEY = Journey(
 
 def test_on_a_terminal_a_live_view_shows_counts_the_move_and_the_time_left() -> None:
     written = io.StringIO()
-    console = Console(file=written, force_terminal=True, width=120, color_system=None)
+    console = Console(file=written, force_terminal=True, width=120, color_system=None, _environ={"TERM": "xterm"})
     counts = NO_COUNTS.model_copy(update={"finished": 1, "wrong": 1})
     with ProgressView(total=3, counts=counts, console=console) as view:
         view.turn("p#0", TURN)
@@ -185,9 +185,13 @@ def test_on_a_terminal_a_live_view_shows_counts_the_move_and_the_time_left() -> 
     assert max(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in text.splitlines()) <= 120
 
 
-def test_elsewhere_it_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("terminal", [None, "dumb"])
+def test_elsewhere_it_is_a_plain_line(capsys: pytest.CaptureFixture[str], terminal: str | None) -> None:
     written = io.StringIO()
-    with ProgressView(total=3, counts=NO_COUNTS, console=Console(file=written, width=40)) as view:
+    console = Console(
+        file=written, width=40, force_terminal=terminal is not None, _environ={"TERM": terminal} if terminal else {}
+    )
+    with ProgressView(total=3, counts=NO_COUNTS, console=console) as view:
         view.turn("p#0", TURN)
         view.journey(JOURNEY)
         view.note("A note that is longer than the forty columns that this console has.")
