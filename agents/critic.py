@@ -75,7 +75,7 @@ class ModelCritic(CriticAgent):
             reply, spent = await call(
                 self._client, messages, args, schema=VerdictForm, cancellation_token=cancellation_token
             )
-            cost = _sum(cost, spent)
+            cost = cost.plus(spent)
             said = text_of(reply)
             form = parse_json(said, VerdictForm)
             if form is not None:
@@ -185,16 +185,6 @@ def _optional(persona: CriticPersona, view: CriticView) -> dict[str, str]:
         "evidence": fill(persona.evidence, findings=findings) if findings else "",
         "answer": view.answer or "none yet",
     }
-
-
-def _sum(first: Cost, second: Cost) -> Cost:
-    return Cost(
-        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
-        completion_tokens=first.completion_tokens + second.completion_tokens,
-        cached_tokens=first.cached_tokens + second.cached_tokens,
-        seconds=first.seconds + second.seconds,
-        calls=first.calls + second.calls,
-    )
 
 
 __all__ = [

@@ -11,6 +11,8 @@ from engines.contract import Sampling
 from settings import Settings, UserError, load
 
 PERSONA_FOLDER = Path(__file__).parent.parent / "configs" / "personas"
+OWN_PERSONA = "persona.yaml"
+"""In a model's folder: the voice it was trained in (training writes it)."""
 
 Variants = tuple[str, ...]
 """One text or several that say the same; which one is used depends on the turn's seed alone."""
@@ -51,6 +53,10 @@ class PolicyPersona(Persona):
     mode: Literal["chat", "monologue"] = "chat"
     delimiter: str = Field("\n", min_length=1)
     """Monologue: what ends a step, and what joins the steps of the unfinished message."""
+    opens: str = ""
+    """Monologue: what the unfinished message begins with, before the first step: `<think>` and a new line."""
+    closes: str = ""
+    """Monologue: what ends the thought; after it the model states its answer."""
     memory: Literal["path", "full"] = "path"
     """Monologue: `full` leaves abandoned tries in the message, as a long thought does; `path` takes them out."""
     examples: tuple[Example, ...] = ()
@@ -135,9 +141,15 @@ class CriticPersona(Persona):
         return self
 
 
-def load_policy(name: str) -> PolicyPersona:
-    """The policy persona of that name in configs/personas/, or in the file of that path."""
-    return _load(PolicyPersona, name)
+def load_policy(name: str, *, model: str = "") -> PolicyPersona:
+    """The policy persona of that name in configs/personas/, or in the file of that path.
+
+    `auto` is the voice a model was trained in, which lies in its folder, and `stepwise` for every other model.
+    """
+    if name != "auto":
+        return _load(PolicyPersona, name)
+    own = Path(model).expanduser() / OWN_PERSONA
+    return _load(PolicyPersona, str(own) if model and own.is_file() else "stepwise")
 
 
 def load_critic(name: str) -> CriticPersona:

@@ -9,7 +9,14 @@ from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
-from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
+from autogen_core.models import (
+    AssistantMessage,
+    ChatCompletionClient,
+    CreateResult,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
 
 from agents.calls import call, confidence, request_args, text_of
 from agents.persona import PolicyPersona, Variants
@@ -17,6 +24,9 @@ from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
 from agents.transcript import Transcript
 from journeys.record import Move, Turn, seed_for
+
+SILENT_LINES = 2
+"""Monologue: lines without a word (a blank one, the closing tag) passed over before a step counts as empty."""
 
 
 class PolicyAgent(BaseChatAgent):
@@ -67,20 +77,36 @@ class PolicyAgent(BaseChatAgent):
         if self.persona.mode == "monologue":
             more["stop"] = (self.persona.delimiter, *sampling.stop)
             more["continue_final_message"] = isinstance(messages[-1], AssistantMessage)
-        args = request_args(
-            sampling,
-            seed=view.seed,
-            request_id=f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/0",
-            **more,
-        )
+        request_id = f"{self.persona.name}/{view.journey_id}/{len(view.turns)}"
+        args = request_args(sampling, seed=view.seed, request_id=f"{request_id}/0", **more)
         reply, cost = await call(self._client, messages, args, cancellation_token=cancellation_token)
-        written = text_of(reply).strip()
+        while self.persona.mode == "monologue" and cost.calls <= SILENT_LINES and (silence := self._silence(reply)):
+            messages = _continued(messages, silence)
+            args |= {"request_id": f"{request_id}/{cost.calls}", "continue_final_message": True}
+            reply, spent = await call(self._client, messages, args, cancellation_token=cancellation_token)
+            cost = cost.plus(spent)
+        written, _ = self._line(reply)
         return Proposal(
             step=f"{opening} {written}".strip() if written else "",
             finish=reply.finish_reason,
             confidence=confidence(reply.logprobs),
             cost=cost,
         )
+
+    def _line(self, reply: CreateResult) -> tuple[str, bool]:
+        """What a reply says before the thought's end, and whether the thought ends in it."""
+        text, close = text_of(reply), self.persona.closes.strip()
+        if not close:
+            return text.strip(), False
+        written, closed, _ = text.partition(close)
+        return written.strip(), bool(closed)
+
+    def _silence(self, reply: CreateResult) -> str:
+        """What a line that says nothing adds to the message: a blank line, or the end of the thought. Else ''."""
+        written, closed = self._line(reply)
+        if written or reply.finish_reason != "stop":
+            return ""
+        return self.persona.closes.lstrip() if closed else self.persona.delimiter
 
 
 class PolicyPrompt:
@@ -96,7 +122,8 @@ class PolicyPrompt:
         task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
         if self.persona.mode == "monologue":
             said = view.turns if self.persona.memory == "full" else view.path
-            text = "".join(turn.step + self.persona.delimiter for turn in said if turn.step) + opening
+            lines = "".join(turn.step + self.persona.delimiter for turn in said if turn.step)
+            text = self.persona.opens + lines + opening
             unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
             return [*self._head, task, *unfinished]
         pairs = self._chat.of(view.path, lambda turn, _: self._exchange(turn, view.turns))
@@ -145,7 +172,9 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
     if verdict.move is Move.REFLECT:
         return fill(_choose(persona.reflect, seed), **values)
     left, equals, _ = verdict.quote.rpartition("=")
-    if equals and persona.recompute:
+    found = {evidence.kind for evidence in reply_to.evidence}
+    only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
+    if equals and persona.recompute and not only_repeated:
         left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
         return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
     return fill(_choose(persona.backtrack, seed), **values)
@@ -168,6 +197,14 @@ def _examples(persona: PolicyPersona) -> list[LLMMessage]:
                 messages.append(UserMessage(content=persona.proceed[0], source="user"))
             messages.append(AssistantMessage(content=step, source="policy"))
     return messages
+
+
+def _continued(messages: list[LLMMessage], text: str) -> list[LLMMessage]:
+    """The messages with `text` added to the assistant's unfinished one."""
+    last = messages[-1]
+    begun = last.content if isinstance(last, AssistantMessage) else ""
+    kept = messages[:-1] if begun else messages
+    return [*kept, AssistantMessage(content=f"{begun}{text}", source="policy")]
 
 
 def _joined(task: UserMessage, ask: LLMMessage) -> UserMessage:

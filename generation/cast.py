@@ -31,7 +31,7 @@ class Company:
 
     def __init__(self, settings: GenerateSettings, *, open_engine: Open = open_engine) -> None:
         self.settings = settings
-        policy = load_policy(settings.policy.persona)
+        policy = load_policy(settings.policy.persona, model=settings.policy.model)
         critic = load_critic(settings.critic.persona)
         self.policy: PolicyPersona = policy.model_copy(
             update={"sampling": settings.policy.sampling.over(policy.sampling)}

@@ -35,8 +35,9 @@ class SamplingOverride(Settings):
 class PolicySettings(EngineSettings):
     """Who proposes: a persona and the model that speaks it."""
 
-    persona: str = "stepwise"
-    """A name in configs/personas/policy/, or a YAML file."""
+    persona: str = "auto"
+    """A name in configs/personas/policy/, a YAML file, or `auto`: the voice that a model's own folder names in
+    persona.yaml (training writes it), and `stepwise` for every other model."""
     sampling: SamplingOverride = SamplingOverride()
     logprobs: bool = False
     """Ask for log-probabilities and record each step's confidence."""

@@ -90,6 +90,16 @@ class Cost(Record):
     seconds: float = 0.0
     calls: int = 0
 
+    def plus(self, other: "Cost") -> "Cost":
+        """Both calls' costs as one."""
+        return Cost(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            seconds=self.seconds + other.seconds,
+            calls=self.calls + other.calls,
+        )
+
 
 class Turn(Record):
     """One step with the verdict it met."""

@@ -1,6 +1,7 @@
 """What the model reads: personas rendered over journeys that go forward, back, and stop to think."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,8 @@ def test_after_a_backtrack_what_was_kept_is_the_same_to_the_byte(name: str) -> N
         kept = "\n".join(["Brackets first.", "2 + 2 = 4", "So 4."])
         assert kept in flat(back)
         assert flat(later).startswith(flat(back)[: flat(back).index(kept) + len(kept)])
-        assert "= 13" not in flat(later), "an abandoned step leaves the monologue with what was said of it"
+        abandoned_stays = prompt.persona.memory == "full"
+        assert ("= 13" in flat(later)) == abandoned_stays, "else it leaves with what was said of it"
 
 
 def test_a_prompt_made_afresh_is_the_prompt_that_grew() -> None:
@@ -273,6 +275,59 @@ async def test_a_monologue_step_begins_with_its_opening_and_says_that_it_continu
     assert proposal.step == "Again: 4 * 3 = 12"
     assert isinstance(seen[0][-1], AssistantMessage)
     assert (await PolicyAgent(CHAT, ScriptedEngine("")).propose(policy_view([]))).step == ""
+
+
+def test_a_line_that_only_repeats_is_not_calculated_again() -> None:
+    kinds = {"repeated_step": "Wait. Said before.", "false_equation": "Again: 2 + 2 ="}
+    for kind, opening in kinds.items():
+        found = (Evidence(kind="repeated_step", detail="Twice."), Evidence(kind=kind, detail="So."))
+        repeated = turn([], "2 + 2 = 4", Move.BACKTRACK, critique="Said before.", quote="2 + 2 = 4", evidence=found)
+        assert monologue("path").opening(policy_view([repeated])) == opening
+
+
+@dataclass
+class Spoken:
+    """A model that says these lines one after the other, and the messages it was asked with."""
+
+    lines: list[str]
+    asked: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    def __call__(self, messages: Sequence[LLMMessage], request_id: str) -> str:
+        self.asked.append(str(messages[-1].content) if isinstance(messages[-1], AssistantMessage) else "")
+        self.ids.append(request_id)
+        return self.lines[len(self.asked) - 1]
+
+
+@pytest.mark.parametrize("closing", ["</think>", "", "  </think>"])
+async def test_a_tuned_model_goes_on_behind_its_thought_to_the_answer(closing: str) -> None:
+    tuned = load_policy("tuned")
+    says = Spoken([closing, "Answer: 12"])
+    turns = journey()[:6]
+    proposal = await PolicyAgent(tuned, ScriptedEngine(says)).propose(policy_view(turns))
+    assert (proposal.step, proposal.cost.calls) == ("Answer: 12", 2)
+    said = "<think>\nBrackets first.\n2 + 2 = 4\nSo 4.\nNo, there is a factor.\n4 * 3 = 13\n4 * 3 = 12\n"
+    assert says.asked == [said, f"{said}</think>\n\n" if closing else f"{said}\n"]
+    assert len(set(says.ids)) == 2
+    last_line = Spoken(["So 12.</think>"])
+    assert (await PolicyAgent(tuned, ScriptedEngine(last_line)).propose(policy_view(turns))).step == "So 12."
+
+
+async def test_a_model_that_never_says_a_word_gives_an_empty_step() -> None:
+    says = Spoken([""] * 3)
+    proposal = await PolicyAgent(load_policy("tuned"), ScriptedEngine(says)).propose(policy_view([]))
+    assert (proposal.step, proposal.cost.calls) == ("", 3)
+    assert says.asked == ["<think>\n", "<think>\n\n", "<think>\n\n\n"]
+
+
+def test_a_model_folder_brings_the_voice_it_was_trained_in(tmp_path: Path) -> None:
+    assert load_policy("auto", model=str(tmp_path)).name == "stepwise"
+    assert load_policy("auto", model="embedded").name == "stepwise"
+    own = (PERSONA_FOLDER / "policy" / "tuned.yaml").read_text("utf-8").replace("<think>", "<Thought>")
+    (tmp_path / "persona.yaml").write_text(own, encoding="utf-8")
+    persona = load_policy("auto", model=str(tmp_path))
+    assert (persona.name, persona.opens) == ("tuned", "<Thought>\n")
+    assert load_policy("monologue", model=str(tmp_path)).name == "monologue"
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED_CRITICS if load_critic(name).kind == "model"])

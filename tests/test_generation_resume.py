@@ -130,7 +130,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, command: str) -
     [
         (["--seed", "5"], "seed: 0 -> 5"),
         (["--num-problems", "7"], "num_problems: None -> 7"),
-        (["--policy.persona", "monologue"], "policy.persona: 'stepwise' -> 'monologue'"),
+        (["--policy.persona", "monologue"], "policy.persona: 'auto' -> 'monologue'"),
         (["--policy.sampling.temperature", "0.1"], "policy.sampling.temperature: None -> 0.1"),
         (["--critic.persona", "silent"], "critic.persona: 'strict' -> 'silent'"),
         (["--budgets.max-turns", "3"], "budgets.max_turns: 24 -> 3"),
