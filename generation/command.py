@@ -4,7 +4,7 @@ import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from journeys.record import Journey, Move, Problem
 from journeys.stitch import Thought, stitch
 from journeys.store import Store
 from problems.rows import FieldNames, read_rows
-from problems.sources import ProblemSettings, load_problems
+from problems.sources import ProblemSettings, iter_problems
 from settings import UserError
 
 
@@ -66,22 +66,21 @@ async def generate(
         UserError: something the user can mend; found before a model loads wherever it can be known.
     """
     company = Company(settings, open_engine=open_engine)
-    problems = _problems(settings)
-    dirty = _contaminated(problems, settings)
+    dirty = _contaminated(settings)
+    problems = sum(1 for _ in _problems(settings))  # all are read once before anything is written: one may be bad
     folder = RunFolder(settings.folder(recipe))
     folder.open(settings)
     run = _provenance(settings, company, problems, name=folder.path.name)
     with Store(folder.database) as store:
         folder.keep_config(settings)
-        store.add_problems(problems)
+        store.add_problems(_problems(settings))
         store.flush()
-        if (begun_with := store.counts().problems) > len(problems):
+        if (begun_with := store.counts().problems) > problems:
             raise UserError(
-                f"{folder.path}: this run has {begun_with} problems, but problems.path now gives {len(problems)}; "
+                f"{folder.path}: this run has {begun_with} problems, but problems.path now gives {problems}; "
                 "put the missing ones back, or start a new run with --name OTHER"
             )
-        total = len(problems) * settings.journeys_per_problem
-        del problems  # from here on they are read from the store, one at a time
+        total = problems * settings.journeys_per_problem
         ending = await _speak(settings, store=store, company=company, total=total)
         exported = export(store, folder.exports, settings.export, run=run, dirty=dirty)
         summary = _summary(store, exported)
@@ -93,12 +92,13 @@ def preview(settings: GenerateSettings, *, recipe: Path | None = None) -> Previe
     """What a run would do. Nothing is loaded and nothing is written."""
     company = Company(settings, open_engine=_closed_engine)
     problems = _problems(settings)
-    journeys = len(problems) * settings.journeys_per_problem
+    first = next(problems)
+    journeys = (1 + sum(1 for _ in problems)) * settings.journeys_per_problem
     return Preview(
         config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
         journeys=journeys,
-        prompts=dict(first_prompts(company, problems[0])),
-        estimate=estimate(settings, company, problems[0], journeys=journeys),
+        prompts=dict(first_prompts(company, first)),
+        estimate=estimate(settings, company, first, journeys=journeys),
     )
 
 
@@ -109,17 +109,15 @@ def _closed_engine(settings: EngineSettings) -> Engine:
     return ScriptedEngine("", model_name=settings.model)
 
 
-def _problems(settings: GenerateSettings) -> list[Problem]:
-    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
-    if not problems:
-        raise UserError("problems: the source gave none; check problems.path and num_problems")
-    return problems
+def _problems(settings: GenerateSettings) -> Iterator[Problem]:
+    return iter_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
 
 
-def _contaminated(problems: Sequence[Problem], settings: GenerateSettings) -> dict[str, str]:
+def _contaminated(settings: GenerateSettings) -> dict[str, str]:
     """The problems that overlap with the named evaluation files, by id."""
     rows = (row for path in settings.decontaminate.against for row in read_rows(path, FieldNames()))
-    return contaminated(problems, (str(row.question) for row in rows), ngram=settings.decontaminate.ngram)
+    questions = (str(row.question) for row in rows)
+    return contaminated(_problems(settings), questions, ngram=settings.decontaminate.ngram)
 
 
 async def _speak(settings: GenerateSettings, *, store: Store, company: Company, total: int) -> Ending:
@@ -158,7 +156,7 @@ def _summary(store: Store, exported: ExportCounts) -> dict[str, Any]:
     return summarize_run(store, exported=exported, seconds=float(store.meta("seconds") or 0), faults=faults)
 
 
-def _provenance(settings: GenerateSettings, company: Company, problems: Sequence[Problem], *, name: str) -> Provenance:
+def _provenance(settings: GenerateSettings, company: Company, problems: int, *, name: str) -> Provenance:
     policy, critic = company.voices
     return Provenance(
         name=name,
@@ -167,7 +165,7 @@ def _provenance(settings: GenerateSettings, company: Company, problems: Sequence
         critic=critic,
         narrator=settings.narrator.kind,
         problems=_in_words(settings.problems),
-        num_problems=len(problems),
+        num_problems=problems,
         seed=settings.seed,
         digest=settings.digest(),
         decontaminated_against=settings.decontaminate.against,

@@ -1,7 +1,8 @@
 """Problems by recipe: reasoning-gym's generators, a JSONL or Parquet file, or a data set of the Hugging Face hub."""
 
 import hashlib
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from random import Random
 from typing import Literal
@@ -51,21 +52,27 @@ class ProblemSettings(Settings):
 
 
 def load_problems(settings: ProblemSettings, *, count: int | None, seed: int) -> list[Problem]:
-    """The problems of a run, always the same for the same settings, count and seed.
+    """`iter_problems`, as a list."""
+    return list(iter_problems(settings, count=count, seed=seed))
+
+
+def iter_problems(settings: ProblemSettings, *, count: int | None, seed: int) -> Iterator[Problem]:
+    """The problems of a run, always the same for the same settings, count and seed; one in memory at a time.
 
     Args:
         count: how many; None takes all that a file has (reasoning_gym needs a number).
-        seed: chooses reasoning-gym's problems, and a shuffled file's sample.
+        seed: chooses reasoning-gym's problems, and a shuffled file's sample (which is held in memory).
 
     Raises:
-        UserError: one line that names the file, the line or row, the key, and the remedy.
+        UserError: one line that names the file, the line or row, the key, and the remedy; some only at the end.
     """
     if count is not None and count < 1:
         raise UserError(f"num_problems: {count} problems cannot be loaded; ask for at least 1")
     if settings.source == "reasoning_gym":
         if count is None:
             raise UserError("num_problems: reasoning-gym never runs out of problems; say how many")
-        return _generate(settings, count=count, seed=seed)
+        yield from _generate(settings, count=count, seed=seed)
+        return
     if not settings.path:
         remedy = "name a .jsonl or .parquet file" if settings.source == "file" else "name a data set"
         raise UserError(f"problems.path: empty; {remedy}")
@@ -79,54 +86,54 @@ def load_problems(settings: ProblemSettings, *, count: int | None, seed: int) ->
         every = list(problems)
         Random(seed).shuffle(every)
         problems = every
-    chosen = list(islice(problems, count))
-    if not chosen:
+    given = 0
+    for problem in islice(problems, count):
+        given += 1
+        yield problem
+    if not given:
         raise UserError(f"{settings.path}: there is no problem in it")
-    if count is not None and len(chosen) < count:
-        raise UserError(f"{settings.path}: {len(chosen)} problems, {count} wanted; lower num_problems to {len(chosen)}")
-    return chosen
+    if count is not None and given < count:
+        raise UserError(f"{settings.path}: {given} problems, {count} wanted; lower num_problems to {given}")
 
 
-def _generate(settings: ProblemSettings, *, count: int, seed: int) -> list[Problem]:
+def _generate(settings: ProblemSettings, *, count: int, seed: int) -> Iterator[Problem]:
     if not settings.tasks:
         raise UserError("problems.tasks: empty; name at least one reasoning-gym task")
-    places = _turns(settings.tasks, count)
-    problems: list[Problem | None] = [None] * count
+    order = _turns(settings.tasks, count)
     names = [task.name for task in settings.tasks]
-    for number, task in enumerate(settings.tasks):
-        mine = [place for place, owner in enumerate(places) if owner == number]
-        if not mine:
-            continue
+    makers = [
         # A task named twice (easy and hard) draws from two seeds, so that ids stay distinct.
-        task_seed = seed_for(seed, task.name, names[:number].count(task.name))
-        spare = 20 + 2 * len(mine)
-        dataset = gym.open_task(task.name, task.config, size=len(mine) + spare, seed=task_seed)
-        seen: set[str] = set()
-        index = 0
-        for place in mine:
-            while True:
-                if index >= len(mine) + spare:
-                    raise UserError(
-                        f"problems.tasks.{task.name}: only {len(seen)} distinct problems in {index} draws; "
-                        f"widen its config or ask for fewer"
-                    )
-                entry = dataset[index]
-                problem = gym.problem_of(
-                    entry, task=task.name, config=task.config, index=index, seed=task_seed, suffix=task.suffix
-                )
-                index += 1
-                if len(problem.question) > settings.max_question_chars:
-                    raise UserError(
-                        f"problems.tasks.{task.name}: a question of {len(problem.question)} characters; make its "
-                        f"config smaller or raise problems.max_question_chars"
-                    )
-                if problem.question not in seen:
-                    break
-            if not seen:
-                gym.check_stored(dataset, problem)
-            seen.add(problem.question)
-            problems[place] = problem
-    return [problem for problem in problems if problem is not None]
+        _draw(task, settings, count=order.count(place), seed=seed_for(seed, task.name, names[:place].count(task.name)))
+        for place, task in enumerate(settings.tasks)
+    ]
+    return (next(makers[place]) for place in order)
+
+
+def _draw(task: TaskSettings, settings: ProblemSettings, *, count: int, seed: int) -> Iterator[Problem]:
+    """`count` distinct problems of one task; a few more are drawn than asked for, because tasks repeat themselves."""
+    draws = 20 + 3 * count
+    dataset = gym.open_task(task.name, task.config, size=draws, seed=seed)
+    seen = _Seen()
+    given = 0
+    for index in range(draws):
+        problem = gym.problem_of(
+            dataset[index], task=task.name, config=task.config, index=index, seed=seed, suffix=task.suffix
+        )
+        if len(problem.question) > settings.max_question_chars:
+            raise UserError(
+                f"problems.tasks.{task.name}: a question of {len(problem.question)} characters; make its "
+                f"config smaller or raise problems.max_question_chars"
+            )
+        if seen.before(problem.question, str(index)) is not None:
+            continue
+        if not given:
+            gym.check_stored(dataset, problem)
+        given += 1
+        yield problem
+    raise UserError(
+        f"problems.tasks.{task.name}: only {given} distinct problems in {draws} draws; "
+        f"widen its config or ask for fewer"
+    )
 
 
 def _turns(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
@@ -142,19 +149,31 @@ def _turns(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
     return order
 
 
-def _distinct(rows: Iterable[Row], settings: ProblemSettings) -> Iterable[Problem]:
-    ids: dict[str, str] = {}
-    questions: dict[bytes, str] = {}
+def _distinct(rows: Iterable[Row], settings: ProblemSettings) -> Iterator[Problem]:
+    ids, questions = _Seen(), _Seen()
     for row in rows:
         problem = sniffed(row, verifier=settings.verifier, max_question_chars=settings.max_question_chars)
-        digest = hashlib.blake2b(" ".join(problem.question.split()).encode(), digest_size=12).digest()
-        if digest in questions:
+        place = row.where.rpartition(": ")[2]
+        if (before := questions.before(" ".join(problem.question.split()), place)) is not None:
             if settings.duplicates == "drop":
                 continue
-            raise UserError(
-                f"{row.where}: the same question as {questions[digest]}; remove it or set problems.duplicates: drop"
-            )
-        if problem.id in ids:
-            raise UserError(f"{row.where}: id {problem.id!r} was given at {ids[problem.id]}; ids must differ")
-        ids[problem.id] = questions[digest] = row.where.rpartition(": ")[2]
+            raise UserError(f"{row.where}: the same question as {before}; remove it or set problems.duplicates: drop")
+        if (before := ids.before(problem.id, place)) is not None:
+            raise UserError(f"{row.where}: id {problem.id!r} was given at {before}; ids must differ")
         yield problem
+
+
+class _Seen:
+    """Which texts were there before, and where: on disk, in a file that SQLite drops at the end, for any number."""
+
+    def __init__(self) -> None:
+        self._seen = sqlite3.connect("")
+        self._seen.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY, place TEXT) WITHOUT ROWID")
+
+    def before(self, text: str, place: str) -> str | None:
+        """The place where `text` was met first; None at its first time, which is now noted."""
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        if self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (digest, place)).rowcount:
+            return None
+        (first,) = self._seen.execute("SELECT place FROM seen WHERE digest = ?", (digest,)).fetchone()
+        return str(first)
