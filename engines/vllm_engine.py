@@ -1,4 +1,4 @@
-"""vLLM in this process: its asynchronous engine behind our contract, 98% of the raw engine's tokens a second."""
+"""vLLM in this process: its asynchronous engine behind our contract."""
 
 import asyncio
 import itertools
@@ -93,8 +93,13 @@ class VLLMEngine(Engine):
 
     async def close(self) -> None:
         engine, self.engine = self.engine, None
-        if engine is not None:
-            await asyncio.to_thread(engine.shutdown)
+        if engine is None:
+            return
+        if handler := getattr(engine, "output_handler", None):
+            # It would take the end of the engine's process for a crash, and say so at length.
+            handler.cancel()
+            await asyncio.wait([handler])
+        await asyncio.to_thread(engine.shutdown)
 
     async def create(
         self,
