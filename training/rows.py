@@ -189,7 +189,7 @@ def _jsonl(file: Path) -> Iterator[tuple[int, Any]]:
 
 def _parquet(file: Path) -> Iterator[tuple[int, Any]]:
     import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet
+    import pyarrow.parquet  # type: ignore[import-untyped]
 
     number = 0
     try:

@@ -14,7 +14,7 @@ from settings import Settings
 LORA_LEARNING_RATE, FULL_LEARNING_RATE = 2e-4, 1e-5
 """Open-O1's full fine-tuning (methods 8) takes 1e-5; adapters, which start from nothing, take twenty times that."""
 
-PLACES = ("name", "outputs_dir", "save_steps", "keep_checkpoints", "log_steps", "plot")
+PLACES = ("name", "outputs_dir", "save_steps", "keep_checkpoints", "log_steps", "plot", "license")
 """Keys that do not decide which weights come out."""
 
 
@@ -77,6 +77,8 @@ class TrainSettings(Settings):
     log_steps: int = Field(1, ge=1)
     """Steps between points of the history, the plot and TensorBoard."""
     plot: bool = True
+    license: str = "other"
+    """The licence named on the model card, as a Hugging Face licence id; base model and data have a say in it."""
 
     @field_validator("data", mode="before")
     @classmethod
