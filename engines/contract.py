@@ -93,6 +93,8 @@ class EngineSettings(Settings):
     """vLLM: the share of GPU memory to take."""
     tensor_parallel_size: int = Field(1, ge=1)
     """vLLM: GPUs that share one copy of the model."""
+    enforce_eager: bool = False
+    """vLLM: do not compile the model. It starts in half the time and then runs slower: for short runs."""
     request_timeout: float = Field(600.0, gt=0)
     """Seconds one try may take."""
     deadline: float = Field(1800.0, gt=0)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engines.checkpoint import adapter_base, resolve
 from engines.contract import EngineSettings
 from settings import UserError
 
@@ -36,7 +37,8 @@ def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
     """
     if find_spec("vllm") is None:
         raise UserError("engine: vllm-server needs vLLM; install it, or take engine: transformers")
-    model, adapter = _model_and_adapter(settings.model)
+    name = resolve(settings.model)
+    base = adapter_base(name)
     options: dict[str, Any] = {
         "host": "127.0.0.1",
         "port": port,
@@ -47,18 +49,20 @@ def serve_command(settings: EngineSettings, *, port: int) -> list[str]:
         "max-model-len": settings.max_model_len,
         "generation-config": "vllm",
         "structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
-        "served-model-name": None if adapter else settings.served_name or SERVED_NAME,
+        "served-model-name": None if base else settings.served_name or SERVED_NAME,
     }
     flags = ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     if _installed(CPU_BUILD):
         options["block-size"] = CPU_OPTIONS["block_size"]
         flags.append("--no-enable-chunked-prefill")
-    if adapter is not None:
-        options["lora-modules"] = f"{settings.served_name or SERVED_NAME}={adapter}"
-        options["max-lora-rank"] = _adapter_rank(adapter)
+    if base:
+        options["lora-modules"] = f"{settings.served_name or SERVED_NAME}={name}"
+        options["max-lora-rank"] = adapter_rank(Path(name))
         flags.append("--enable-lora")
+    if settings.enforce_eager:
+        flags.append("--enforce-eager")
     named = [part for key, value in options.items() if value is not None for part in (f"--{key}", str(value))]
-    return [*_entry_point(), "--model", model, *named, *flags]
+    return [*_entry_point(), "--model", base or name, *named, *flags]
 
 
 def _entry_point() -> list[str]:
@@ -76,40 +80,10 @@ def _installed(package: str) -> bool:
     return True
 
 
-def _model_and_adapter(model: str) -> tuple[str, Path | None]:
-    """The base model's folder or hub id, and the adapter's folder if `model` is one."""
-    if model == "embedded":
-        from engines.embedded import embedded_folder
-
-        return str(embedded_folder()), None
-    folder = Path(model).expanduser()
-    if not folder.exists():
-        if model.startswith(("/", "./", "../", "~")):
-            raise UserError(f"model: {model}: no such folder")
-        return model, None
-    if not (folder / "adapter_config.json").is_file():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"model: {folder}: no config.json there; name the folder that holds the model")
-        return str(folder), None
-    base = _adapter_config(folder).get("base_model_name_or_path")
-    if not isinstance(base, str) or not base:
-        raise UserError(f"{folder / 'adapter_config.json'}: base_model_name_or_path: names no base model")
-    return base, folder
-
-
-def _adapter_config(folder: Path) -> dict[str, Any]:
-    path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: not a JSON object; is this adapter complete?")
-    return config
-
-
-def _adapter_rank(folder: Path) -> int:
-    rank = _adapter_config(folder).get("r")
+def adapter_rank(folder: Path) -> int:
+    """The smallest rank vLLM can be told that holds the adapter's. Raises UserError above its largest."""
+    file = folder / "adapter_config.json"
+    rank = json.loads(file.read_text("utf-8")).get("r")
     if not isinstance(rank, int) or rank > ADAPTER_RANKS[-1]:
-        raise UserError(f"{folder / 'adapter_config.json'}: r: vLLM serves LoRA ranks up to {ADAPTER_RANKS[-1]}")
+        raise UserError(f"{file}: r: vLLM serves LoRA ranks up to {ADAPTER_RANKS[-1]}; merge the adapter into its base")
     return next(room for room in ADAPTER_RANKS if room >= rank)

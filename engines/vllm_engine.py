@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import time
@@ -22,10 +21,9 @@ from engines.draw import TOP_LOGPROBS
 from engines.errors import EngineDead, EngineError, EngineRefused, EngineTimeout
 from engines.request import Wishes, check_fits, read_wishes
 from engines.structured import json_schema
-from engines.vllm_command import CPU_OPTIONS
+from engines.vllm_command import CPU_OPTIONS, adapter_rank
 from settings import UserError
 
-LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 CPU_CACHE_GIB = "4"
 FINISHES: dict[str, FinishReasons] = {"stop": "stop", "length": "length"}
 
@@ -71,12 +69,13 @@ class VLLMEngine(Engine):
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
             "generation_config": "vllm",  # sampling is ours alone; the checkpoint's own defaults would mix in
             "trust_remote_code": False,
+            "enforce_eager": self.settings.enforce_eager,
             "disable_log_stats": True,
         }
         if current_platform.is_cpu():
             arguments |= CPU_OPTIONS
         if base:
-            arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(Path(name))}
+            arguments |= {"enable_lora": True, "max_lora_rank": adapter_rank(Path(name))}
             self._lora = LoRARequest("adapter", 1, name)
         try:
             self.engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
@@ -190,15 +189,6 @@ class VLLMEngine(Engine):
             structured_outputs=structured,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-
-
-def _lora_rank(folder: Path) -> int:
-    """The smallest rank vLLM can be told that holds the adapter's. Raises UserError above its largest."""
-    rank = int(json.loads((folder / "adapter_config.json").read_text("utf-8")).get("r", 16))
-    fitting = [known for known in LORA_RANKS if known >= rank]
-    if not fitting:
-        raise UserError(f"{folder}: LoRA rank {rank} exceeds vLLM's {LORA_RANKS[-1]}; merge the adapter into its base")
-    return fitting[0]
 
 
 def _logprobs(text: Any) -> list[ChatCompletionTokenLogprob]:

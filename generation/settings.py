@@ -131,6 +131,7 @@ MACHINE_KEYS = (
     "max_batch",
     "gpu_memory_utilization",
     "tensor_parallel_size",
+    "enforce_eager",
     "request_timeout",
     "deadline",
     "max_retries",

@@ -28,7 +28,7 @@ def ask(text: str) -> list[LLMMessage]:
 
 
 async def test_vllm_in_process_keeps_the_contract() -> None:
-    engine = VLLMEngine(EngineSettings(engine="vllm", max_model_len=2048))
+    engine = VLLMEngine(EngineSettings(engine="vllm", max_model_len=2048, enforce_eager=True))
 
     async def say(messages: list[LLMMessage], **extra: Any) -> Reply:
         return await engine.create(messages, extra_create_args={"max_tokens": 12, "temperature": 0.0, **extra})

@@ -97,7 +97,7 @@ def test_a_broken_adapter_is_one_line_naming_its_file(adapter: dict[str, object]
 def test_a_folder_that_is_no_model_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         serve_command(settings(model=str(tmp_path / "absent")), port=5)
-    with pytest.raises(UserError, match=r"no config\.json"):
+    with pytest.raises(UserError, match=r"neither config\.json nor"):
         serve_command(settings(model=str(tmp_path)), port=5)
 
 

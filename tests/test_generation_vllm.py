@@ -17,10 +17,8 @@ import pytest_asyncio
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines import vllm_server
 from engines.contract import EngineSettings
 from engines.errors import EngineDead, EngineUnavailable, PromptTooLong
-from engines.vllm_command import serve_command
 from engines.vllm_server import VLLMServerEngine
 from generation.command import generate
 from generation.settings import GenerateSettings
@@ -49,10 +47,9 @@ async def engine() -> AsyncIterator[VLLMServerEngine]:
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-        patch.setattr(
-            vllm_server, "serve_command", lambda given, port: [*serve_command(given, port=port), "--enforce-eager"]
+        settings = EngineSettings(
+            engine="vllm-server", model="embedded", max_model_len=2048, max_batch=16, enforce_eager=True
         )
-        settings = EngineSettings(engine="vllm-server", model="embedded", max_model_len=2048, max_batch=16)
         started = VLLMServerEngine(settings, lines.append)
         try:
             await started.start()
