@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ from journeys.store import Store
 from problems.rows import FieldNames, read_rows
 from problems.sources import ProblemSettings, iter_problems
 from settings import UserError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ async def generate(
     """
     company = Company(settings, open_engine=open_engine)
     dirty = _contaminated(settings)
-    problems = sum(1 for _ in _problems(settings))  # all are read once before anything is written: one may be bad
+    problems = _survey(settings)
     folder = RunFolder(settings.folder(recipe))
     folder.open(settings)
     run = _provenance(settings, company, problems, name=folder.path.name)
@@ -109,8 +112,17 @@ def _closed_engine(settings: EngineSettings) -> Engine:
     return ScriptedEngine("", model_name=settings.model)
 
 
-def _problems(settings: GenerateSettings) -> Iterator[Problem]:
-    return iter_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
+def _problems(settings: GenerateSettings, dropped: list[str] | None = None) -> Iterator[Problem]:
+    return iter_problems(settings.problems, count=settings.num_problems, seed=settings.seed, dropped=dropped)
+
+
+def _survey(settings: GenerateSettings) -> int:
+    """How many problems there are. All are read once before anything is written, for one may be bad."""
+    dropped: list[str] = []
+    count = sum(1 for _ in _problems(settings, dropped))
+    if dropped:
+        logger.warning("%d rows left out; the first: %s", len(dropped), dropped[0])
+    return count
 
 
 def _contaminated(settings: GenerateSettings) -> dict[str, str]:

@@ -46,6 +46,8 @@ class ProblemSettings(Settings):
     """`auto` looks at each reference answer: a choice, plain words, or mathematics."""
     duplicates: Literal["error", "drop"] = "error"
     """What to do with a question that was there before."""
+    invalid: Literal["error", "drop"] = "error"
+    """What to do with a row that has no usable question or answer."""
     max_question_chars: int = Field(20_000, ge=1)
     shuffle: bool = False
     """Take a random sample (by the run's seed) in place of the first problems; reads the whole file."""
@@ -56,12 +58,15 @@ def load_problems(settings: ProblemSettings, *, count: int | None, seed: int) ->
     return list(iter_problems(settings, count=count, seed=seed))
 
 
-def iter_problems(settings: ProblemSettings, *, count: int | None, seed: int) -> Iterator[Problem]:
+def iter_problems(
+    settings: ProblemSettings, *, count: int | None, seed: int, dropped: list[str] | None = None
+) -> Iterator[Problem]:
     """The problems of a run, always the same for the same settings, count and seed; one in memory at a time.
 
     Args:
         count: how many; None takes all that a file has (reasoning_gym needs a number).
         seed: chooses reasoning-gym's problems, and a shuffled file's sample (which is held in memory).
+        dropped: takes a line for each row left out as a duplicate or as invalid.
 
     Raises:
         UserError: one line that names the file, the line or row, the key, and the remedy; some only at the end.
@@ -81,7 +86,7 @@ def iter_problems(settings: ProblemSettings, *, count: int | None, seed: int) ->
         if settings.source == "file"
         else read_hub(settings.path, settings.fields, split=settings.split, config_name=settings.config_name)
     )
-    problems: Iterable[Problem] = _distinct(rows, settings)
+    problems: Iterable[Problem] = _distinct(rows, settings, [] if dropped is None else dropped)
     if settings.shuffle:
         every = list(problems)
         Random(seed).shuffle(every)
@@ -149,15 +154,23 @@ def _turns(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
     return order
 
 
-def _distinct(rows: Iterable[Row], settings: ProblemSettings) -> Iterator[Problem]:
+def _distinct(rows: Iterable[Row], settings: ProblemSettings, dropped: list[str]) -> Iterator[Problem]:
     ids, questions = _Seen(), _Seen()
     for row in rows:
-        problem = sniffed(row, verifier=settings.verifier, max_question_chars=settings.max_question_chars)
+        try:
+            problem = sniffed(row, verifier=settings.verifier, max_question_chars=settings.max_question_chars)
+        except UserError as error:
+            if settings.invalid == "error":
+                raise UserError(f"{error}; or set problems.invalid: drop") from None
+            dropped.append(str(error))
+            continue
         place = row.where.rpartition(": ")[2]
         if (before := questions.before(" ".join(problem.question.split()), place)) is not None:
-            if settings.duplicates == "drop":
-                continue
-            raise UserError(f"{row.where}: the same question as {before}; remove it or set problems.duplicates: drop")
+            same = f"{row.where}: the same question as {before}"
+            if settings.duplicates == "error":
+                raise UserError(f"{same}; remove it or set problems.duplicates: drop")
+            dropped.append(same)
+            continue
         if (before := ids.before(problem.id, place)) is not None:
             raise UserError(f"{row.where}: id {problem.id!r} was given at {before}; ids must differ")
         yield problem

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from journeys.record import Problem
 from problems.rows import FieldNames
-from problems.sources import ProblemSettings, TaskSettings, load_problems
+from problems.sources import ProblemSettings, TaskSettings, iter_problems, load_problems
 from settings import UserError
 
 
@@ -187,6 +187,20 @@ def test_duplicate_questions_can_be_dropped(tmp_path: Path) -> None:
     settings = write(tmp_path / "p.jsonl", GOOD, GOOD, {"question": "other", "answer": "2"})
     settings = settings.model_copy(update={"duplicates": "drop"})
     assert [p.question for p in load_problems(settings, count=None, seed=0)] == ["good", "other"]
+
+
+def test_a_row_without_an_answer_can_be_dropped_and_is_told_of(tmp_path: Path) -> None:
+    rows = [{"question": "a?", "answer": "1"}, {"question": "b?", "answer": ""}, {"question": "a?", "answer": "1"}]
+    settings = write(tmp_path / "p.jsonl", *rows)
+    with pytest.raises(UserError, match=r"line 2: the answer is missing .*problems\.invalid: drop"):
+        load_problems(settings, count=None, seed=0)
+    lenient = settings.model_copy(update={"invalid": "drop", "duplicates": "drop"})
+    dropped: list[str] = []
+    assert [p.question for p in iter_problems(lenient, count=None, seed=0, dropped=dropped)] == ["a?"]
+    assert [line.rpartition("p.jsonl: ")[2][:24] for line in dropped] == [
+        "line 2: the answer is mi",
+        "line 3: the same questio",
+    ]
 
 
 def test_a_file_must_be_there_and_of_a_known_kind(tmp_path: Path) -> None:
