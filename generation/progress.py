@@ -23,6 +23,8 @@ PLAIN_EVERY = 10.0
 """Seconds between lines where stderr is no terminal."""
 SPEED_WINDOW = 20.0
 """Seconds over which tokens/s are averaged."""
+SPEED_GRAIN = 0.5
+"""Seconds whose tokens are kept as one number."""
 
 
 def printable(text: str) -> str:
@@ -81,7 +83,10 @@ class ProgressView:
         self._turns += 1
         now = time.monotonic()
         generated = turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
-        self._tokens.append((now, generated))
+        if not self._tokens or now - self._tokens[-1][0] > SPEED_GRAIN:
+            self._tokens.append((now, 0))
+        began, before = self._tokens.pop()
+        self._tokens.append((began, before + generated))
         self._tokens_in_window += generated
         while now - self._tokens[0][0] > SPEED_WINDOW:
             self._tokens_in_window -= self._tokens.popleft()[1]
