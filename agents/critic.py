@@ -61,11 +61,12 @@ class ModelCritic(CriticAgent):
     def __init__(self, persona: CriticPersona, client: ChatCompletionClient) -> None:
         super().__init__(persona)
         self._client = client
+        self._system = SystemMessage(content=persona.system)
         self._steps: Transcript[str] = Transcript()
 
     async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
         messages = self.messages(view)
-        cost = Cost()
+        cost: Cost | None = None
         for attempt in (0, 1):
             args = request_args(
                 self.persona.sampling,
@@ -75,7 +76,7 @@ class ModelCritic(CriticAgent):
             reply, spent = await call(
                 self._client, messages, args, schema=VerdictForm, cancellation_token=cancellation_token
             )
-            cost = cost.plus(spent)
+            cost = cost.plus(spent) if cost else spent
             said = text_of(reply)
             form = parse_json(said, VerdictForm)
             if form is not None:
@@ -85,7 +86,7 @@ class ModelCritic(CriticAgent):
                 AssistantMessage(content=said[:2000] or "...", source="critic"),
                 UserMessage(content=fill(self.persona.repair, error=complaint(said)), source="user"),
             ]
-        return Judgement(verdict=NEUTRAL, parse="failed", cost=cost)
+        return Judgement(verdict=NEUTRAL, parse="failed", cost=cost or Cost())
 
     def messages(self, view: CriticView) -> list[LLMMessage]:
         """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
@@ -94,7 +95,7 @@ class ModelCritic(CriticAgent):
         task = fill(self.persona.task, question=view.question)
         asked = fill(self.persona.ask, number=number, **_optional(self.persona, view))
         text = f"{task}{''.join(listed)}{number}. {view.step}\n{asked}"
-        return [SystemMessage(content=self.persona.system), UserMessage(content=text, source="user")]
+        return [self._system, UserMessage(content=text, source="user")]
 
 
 class SelfCritic(ModelCritic):

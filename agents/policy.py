@@ -116,10 +116,14 @@ class PolicyPrompt:
         self.persona = persona
         self._chat: Transcript[tuple[LLMMessage, ...]] = Transcript()
         self._head = [*_examples(persona)]
+        self._task: tuple[str, UserMessage] | None = None
 
     def messages(self, view: PolicyView, opening: str = "") -> list[LLMMessage]:
         """The prompt for the next step; in mode monologue its last message is unfinished."""
-        task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
+        if self._task is None or self._task[0] != view.question:
+            task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
+            self._task = (view.question, task)
+        task = self._task[1]
         if self.persona.mode == "monologue":
             said = view.turns if self.persona.memory == "full" else view.path
             lines = "".join(turn.step + self.persona.delimiter for turn in said if turn.step)
