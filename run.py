@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 EXIT_FAULT, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
@@ -33,8 +32,13 @@ def _main(argv: Sequence[str] | None) -> int:
         args, overrides = _parser().parse_known_args(argv)
         verbose = args.verbose
         _log(verbose=verbose)
+        if getattr(args, "keys", False):
+            return _keys(args)
         if args.command == "generate":
             return _generate(args, overrides)
+        if args.command != "doctor":
+            complaint = args.run(args, overrides)
+            return _complain(complaint, EXIT_FAULT) if complaint else 0
         if overrides:
             raise UserError(f"command line: {overrides[0]!r} is not an option of {args.command}")
         return _doctor(args)
@@ -58,28 +62,17 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def _parser() -> _OneLineParser:
+    """Each room brings its command's options and help, and where to find its settings and what runs it."""
+    import evaluation.options
+    import generation.options
+
     parser = _OneLineParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
     shared = _OneLineParser(add_help=False)
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    generate = commands.add_parser(
-        "generate",
-        parents=[shared],
-        help="grow journeys over problems and export a verified dataset",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Policy and critic talk over problems; what they say is verified, stitched and exported.\n"
-        "Every key of a recipe is an option: --num-problems 50 --policy.model FOLDER --critic.persona strict",
-        epilog="examples:\n"
-        "  python run.py generate --config configs/embedded.yaml\n"
-        "  python run.py generate --config configs/gsm8k.yaml --policy.model Qwen/Qwen2.5-1.5B-Instruct --name mine\n"
-        "  python run.py generate --config configs/embedded.yaml --dry-run\n"
-        "  python run.py generate --keys            # every key with its default and meaning",
-    )
-    generate.add_argument("--config", type=Path, help="the recipe, a YAML file (configs/*.yaml)")
-    generate.add_argument("--dry-run", action="store_true", help="show config, first prompts and cost; load nothing")
-    generate.add_argument("--keys", action="store_true", help="list every key that a recipe may set")
+    for room in (generation.options, evaluation.options):
+        room.add_command(commands, shared=shared)
     doctor = commands.add_parser(
         "doctor",
         parents=[shared],
@@ -91,6 +84,13 @@ def _parser() -> _OneLineParser:
     return parser
 
 
+def _keys(args: argparse.Namespace) -> int:
+    from generation import report
+
+    print(report.keys(args.settings()))
+    return 0
+
+
 def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
     import asyncio
 
@@ -99,9 +99,6 @@ def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
     from generation.settings import GenerateSettings
     from settings import load, overrides_from_flags
 
-    if args.keys:
-        print(report.keys(GenerateSettings))
-        return 0
     settings = load(GenerateSettings, args.config, overrides_from_flags(overrides))
     if args.dry_run:
         report.print_preview(preview(settings, recipe=args.config), as_json=args.json)
@@ -137,7 +134,7 @@ def _log(*, verbose: bool) -> None:
     """Logs on stderr: everything with --verbose, else warnings of our own rooms only."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
     if not verbose:
-        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation"):
+        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation", "evaluation"):
             logging.getLogger(room).setLevel(logging.WARNING)
 
 

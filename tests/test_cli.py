@@ -72,7 +72,10 @@ def test_a_person_reads_a_table_the_paths_and_one_thought(tmp_path: Path) -> Non
     assert re.match(r"20/20 journeys · solved 18 · wrong 2 · .* tokens/s · left 0:00$", last), "one line, not wrapped"
 
 
-@pytest.mark.parametrize("config", sorted(path.name for path in (ROOT / "configs").glob("*.yaml")))
+GENERATE_RECIPES = sorted(path.name for path in (ROOT / "configs").glob("*.yaml") if "\npolicy:" in path.read_text())
+
+
+@pytest.mark.parametrize("config", GENERATE_RECIPES)
 def test_every_shipped_recipe_names_keys_and_personas_that_exist(config: str) -> None:
     from agents.persona import load_critic, load_policy
     from settings import load

@@ -1,0 +1,1 @@
+"""Sample a model on problems once; select, score and compare from what was kept."""

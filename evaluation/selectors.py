@@ -1,0 +1,90 @@
+"""One answer out of several samples, and how good that is: pass@k, maj@k, best-of-k. One sampling pass serves all.
+
+Each function takes the n samples of one problem and gives the chance, over subsets of k of them, that the selection is
+right. pass@k and best-of-k have closed forms; maj@k counts every subset where there are few, else random ones.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from random import Random
+from typing import Protocol
+
+from evaluation.samples import Sample
+
+SUBSETS = 400
+"""Subsets that maj@k looks at where counting them all would take more."""
+
+
+class Scorer(Protocol):
+    """What best-of-k chooses by: a process reward model, a length, a likelihood. Never sees a reference answer."""
+
+    def __call__(self, sample: Sample) -> float | None:
+        """Higher is better; None where this sample has no score."""
+        ...
+
+
+def logprob(sample: Sample) -> float | None:
+    """The mean log-probability of a token of the sample."""
+    return sample.mean_logprob
+
+
+def shortest(sample: Sample) -> float | None:
+    """The sample that took the fewest tokens, among those that gave an answer."""
+    return None if sample.answer is None else -float(sample.tokens)
+
+
+SCORER_BY_NAME: dict[str, Scorer] = {"logprob": logprob, "shortest": shortest}
+
+
+def pass_at(n: int, right: int, k: int) -> float:
+    """The chance that k of n samples hold a right one: 1 - C(n - right, k) / C(n, k) (Chen et al. 2021)."""
+    if not 1 <= k <= n or not 0 <= right <= n:
+        raise ValueError(f"pass@{k} of {right} right in {n} samples")
+    return 1.0 - math.comb(n - right, k) / math.comb(n, k)
+
+
+def majority(groups: Sequence[int | None]) -> int | None:
+    """The group with most votes; ties go to the one that was voted for first. None where nobody votes.
+
+    `groups` has one entry for each sample, in order: the number of its answer (equal ones share it) or None.
+    """
+    votes: dict[int, int] = {}
+    for group in groups:
+        if group is not None:
+            votes[group] = votes.get(group, 0) + 1
+    return max(votes, key=votes.__getitem__) if votes else None  # a dict keeps order: the first of the largest
+
+
+def maj_at(groups: Sequence[int | None], right: frozenset[int], k: int, *, seed: int) -> float:
+    """The share of subsets of k samples whose majority answer is right; subsets keep the order of the samples."""
+    won = looked_at = 0
+    for subset in _subsets(len(groups), k, seed=seed):
+        looked_at += 1
+        won += majority([groups[place] for place in subset]) in right
+    return won / looked_at
+
+
+def maj_is_exact(n: int, k: int) -> bool:
+    """Whether `maj_at` looks at every subset."""
+    return math.comb(n, k) <= SUBSETS
+
+
+def best_of(scores: Sequence[float | None], right: Sequence[bool], k: int) -> float:
+    """The chance that the best scored of k samples is right; ties go to the earlier, no score is the lowest score.
+
+    Sorted by score, sample i is the best of a subset when the other k - 1 come after it: C(n - 1 - i, k - 1) subsets.
+    """
+    n = len(scores)
+    order = sorted(range(n), key=lambda place: (-math.inf if (s := scores[place]) is None else s, -place), reverse=True)
+    chosen = sum(math.comb(n - 1 - rank, k - 1) for rank, place in enumerate(order) if right[place])
+    return chosen / math.comb(n, k)
+
+
+def _subsets(n: int, k: int, *, seed: int) -> Iterator[Sequence[int]]:
+    if maj_is_exact(n, k):
+        yield from combinations(range(n), k)
+        return
+    draw = Random(seed)
+    for _ in range(SUBSETS):
+        yield sorted(draw.sample(range(n), k))
