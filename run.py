@@ -65,13 +65,14 @@ def _parser() -> _OneLineParser:
     """Each room brings its command's options and help, and where to find its settings and what runs it."""
     import evaluation.options
     import generation.options
+    import training.options
 
     parser = _OneLineParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
     shared = _OneLineParser(add_help=False)
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (generation.options, evaluation.options):
+    for room in (generation.options, training.options, evaluation.options):
         room.add_command(commands, shared=shared)
     doctor = commands.add_parser(
         "doctor",

@@ -1,4 +1,4 @@
-"""A model's folder while it is being made: what it was begun with, checkpoints to go on from, what is written at last."""
+"""A model's folder in the making: what it was begun with, checkpoints to go on from, what is written at last."""
 
 import contextlib
 import json
@@ -127,7 +127,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
+    write_text(path, as_yaml(value))
+
+
+def as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -152,7 +156,8 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written: {error.strerror}; set outputs_dir (--outputs-dir) to a folder you can write to"
+            f"{folder}: cannot be written: {error.strerror}; "
+            "set outputs_dir (--outputs-dir) to a folder you can write to"
         ) from None
 
 

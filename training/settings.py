@@ -1,4 +1,4 @@
-"""The recipe of a training: what SFT and DPO have in common, and SFT's own keys."""
+"""The recipe of a training: the keys that SFT and DPO have in common."""
 
 import hashlib
 import json
@@ -98,6 +98,10 @@ class TrainSettings(Settings):
             raise ValueError("merge: true is for LoRA; without lora whole weights are written anyway")
         return self
 
+    @property
+    def peak_learning_rate(self) -> float:
+        return self.learning_rate or (LORA_LEARNING_RATE if self.lora else FULL_LEARNING_RATE)
+
     def folder(self, recipe: Path | None) -> Path:
         """The model's folder."""
         return Path(self.outputs_dir) / (self.name or (recipe.stem if recipe else "model"))
@@ -110,24 +114,3 @@ class TrainSettings(Settings):
     def digest(self) -> str:
         """A short name for `binding()`."""
         return hashlib.sha256(json.dumps(self.binding(), sort_keys=True).encode()).hexdigest()[:12]
-
-
-class SFTSettings(TrainSettings):
-    """Everything `python run.py train sft` does."""
-
-    data_kind: Literal["journey", "shortcut"] = "journey"
-    """Which rows to read from a run folder: whole thoughts, or the standing path alone (the control)."""
-    max_tokens: int | None = Field(None, ge=1)
-    """Stop after about this many trained tokens, whatever `epochs` says: two data sets compared token for token."""
-    packing: bool = False
-    """Fill each row of a batch with several short ones, which do not see each other."""
-
-    @property
-    def peak_learning_rate(self) -> float:
-        return self.learning_rate or (LORA_LEARNING_RATE if self.lora else FULL_LEARNING_RATE)
-
-    @model_validator(mode="after")
-    def _one_end(self) -> Self:
-        if self.max_steps is not None and self.max_tokens is not None:
-            raise ValueError("max_steps and max_tokens both say when to stop; set one of them")
-        return self

@@ -1,5 +1,6 @@
 """What a training starts from: the base model, the adapter it goes on with, the tokenizer, and the precision."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,14 @@ class Start:
     """The same as the user would name it: `embedded`, a hub id, or an absolute path."""
     adapter: Path | None
     """The adapter's folder, if the model named is one."""
+
+    def identity(self) -> dict[str, str]:
+        """What must be the same when a training goes on: the names, and the content of an adapter."""
+        weights = self.adapter / "adapter_model.safetensors" if self.adapter else None
+        if weights is None or not weights.is_file():
+            return {"base": self.base_name}
+        with weights.open("rb") as stream:
+            return {"base": self.base_name, "adapter": hashlib.file_digest(stream, "sha256").hexdigest()[:16]}
 
     @property
     def tokenizer_place(self) -> str:
@@ -103,10 +112,10 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
         raise UserError(f"model: {settings.model}: cannot be opened: {_first_line(error)}") from None
     if settings.lora is None or start.adapter:
         return model, None
-    return model, adapter_shape(settings.lora, base_name=start.base_name)
+    return model, adapter_shape(settings.lora)
 
 
-def adapter_shape(lora: LoraSettings, *, base_name: str) -> Any:
+def adapter_shape(lora: LoraSettings) -> Any:
     """PEFT's configuration of a new adapter."""
     from peft import LoraConfig
 
@@ -116,7 +125,6 @@ def adapter_shape(lora: LoraSettings, *, base_name: str) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.target if isinstance(lora.target, str) else list(lora.target),
-        base_model_name_or_path=base_name,
     )
 
 

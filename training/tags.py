@@ -65,9 +65,9 @@ def _as_written(style: Tags, text: str) -> Tags:
 def _with_blanks(tag: str, text: str, *, before: bool = True, after: bool = True) -> str:
     """The first of this tag in the text, with the blanks on either side."""
     core = tag.strip()
-    head, found, tail = text.partition(core)
-    if not core or not found:
+    if not core or core not in text:
         return tag
+    head, _, tail = text.partition(core)
     left = head[len(head.rstrip()) :] if before else ""
     right = tail[: len(tail) - len(tail.lstrip())] if after else ""
     return f"{left}{core}{right}"

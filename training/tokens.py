@@ -159,6 +159,13 @@ def tag_kinds(tokenizer: Any, tags: Tags) -> dict[str, str]:
     return kinds
 
 
+def hidden_tags(tokenizer: Any, tags: Tags) -> tuple[str, ...]:
+    """The tags that are special tokens, which engines leave out when they decode."""
+    special = {str(token.content) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    marks = (tags.open, tags.close, tags.answer_open, tags.answer_close)
+    return tuple(mark.strip() for mark in marks if mark.strip() in special)
+
+
 def _stop_id(tokenizer: Any) -> int:
     """The token with which this template ends an assistant's message, else the tokenizer's end-of-text token."""
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": STAND_IN}]

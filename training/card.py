@@ -1,0 +1,86 @@
+"""README.md of a model folder: what it was made from, how, and how to use it. `evaluate` adds its rows later."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from training.folder import ModelFolder, write_text
+from training.settings import TrainSettings
+
+METHODS = {"sft": "supervised fine-tuning", "dpo": "direct preference optimisation"}
+
+
+def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[str, Any]) -> None:
+    """Write the card; rows that an evaluation has put into an earlier one are kept."""
+    kept = _evaluations(folder.card)
+    adapter = settings.lora is not None and not settings.merge
+    whole = "an adapter" if adapter else "whole weights"
+    data, loss = report["data"], report["loss"]
+    front = {
+        "base_model": report["model"] if not report["model"].startswith(("/", "~")) else Path(report["model"]).name,
+        "library_name": "peft" if adapter else "transformers",
+        "license": settings.license,
+        "pipeline_tag": "text-generation",
+        "tags": ["retrace", report["method"], *(["lora"] if settings.lora else [])],
+    }
+    lines = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False).strip()}\n---\n",
+        f"# {folder.path.name}\n",
+        f"{front['base_model']} after {METHODS.get(report['method'], report['method'])} on {data['rows']} rows, "
+        f"as {whole}. Made by Retrace.\n",
+        "| | |\n| --- | --- |",
+        _row("base", front["base_model"]),
+        *([_row("goes on from", report["continued_from"])] if report["continued_from"] else []),
+        *(_row("data", f"{name} ({rows} rows){_run_digest(name)}") for name, rows in data["sources"].items()),
+        _row("data digest", data["digest"]),
+        _row("tags", ", ".join(f"`{tag}` ({kind})" for tag, kind in data["tags"].items()) or "none"),
+        _row("stop token", f"`{data['stop_token']}`"),
+        _row("training", _in_words(settings)),
+        _row("steps, epochs", f"{report['steps']}, {report['epochs']}"),
+        _row("loss", f"{loss['first']} -> {loss['last']}"),
+        _row("speed", f"{report['tokens_per_second']} tokens/s on {report['device']}, {report['precision']}"),
+        _row("seed, recipe digest", f"{report['seed']}, `{report['recipe_digest']}`"),
+        "\n![loss](training.png)\n" if settings.plot else "",
+        "## Use\n",
+        "As the policy of a run, asked as it was trained (persona.yaml):\n",
+        f"```sh\npython run.py generate --config configs/embedded.yaml --policy.model {folder.path}\n```\n",
+        "`recipe.yaml` and the data make it again; `training.json` has every figure.\n",
+        "## Evaluation\n",
+        f"<!-- evaluation -->{kept}<!-- /evaluation -->",
+    ]
+    write_text(folder.card, "\n".join(line for line in lines if line) + "\n")
+
+
+def _row(name: str, value: Any) -> str:
+    text = " ".join(str(value).split()).replace("|", "\\|")
+    return f"| {name} | {text} |"
+
+
+def _in_words(settings: TrainSettings) -> str:
+    lora = settings.lora
+    what = f"LoRA r {lora.r}, alpha {lora.alpha}, dropout {lora.dropout:g}, {lora.target}" if lora else "all weights"
+    return (
+        f"{what}; learning rate {settings.peak_learning_rate:g}, {settings.schedule}, warmup {settings.warmup:g}; "
+        f"batch {settings.batch} x {settings.accumulate}; up to {settings.max_length} tokens a row"
+    )
+
+
+def _run_digest(source: str) -> str:
+    """The digest of the run's recipe, if the source lies in a run whose card tells it."""
+    card = Path(source).parent / "README.md"
+    try:
+        found = re.search(r"\| configuration \| \W*([0-9a-f]{12})", card.read_text("utf-8"), re.IGNORECASE)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f", run recipe {found[1]}" if found else ""
+
+
+def _evaluations(card: Path) -> str:
+    try:
+        found = re.search(r"<!-- evaluation -->(.*?)<!-- /evaluation -->", card.read_text("utf-8"), re.DOTALL)
+    except (OSError, UnicodeDecodeError):
+        return "\n"
+    return found[1] if found else "\n"

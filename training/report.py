@@ -1,0 +1,94 @@
+"""What `train` prints: a table for people, JSON for scripts."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from training.command import Preview
+from training.folder import as_yaml
+from training.stage import Outcome
+
+WIDTH = 100
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """The training in numbers, and where the model lies."""
+    if as_json:
+        print_json({"folder": str(outcome.folder)} | outcome.report)
+        return
+    report, data, loss = outcome.report, outcome.report["data"], outcome.report["loss"]
+    table = Table(title=f"{report['method'].upper()} of {report['model']}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    left_out = sum(data["left_out"].values())
+    rows = {
+        "rows": f"{data['rows']:,}" + (f" ({left_out:,} left out)" if left_out else ""),
+        "tokens a row": "{min} .. {median} .. {max}".format(**data["lengths"]),
+        "tokens": f"{report['tokens']:,} read",
+        "steps": f"{report['steps']:,} ({report['epochs']:g} epochs)",
+        "loss": f"{loss['first']} -> {loss['last']}",
+        **({"margin": margin} if (margin := _margins(report["history"])) else {}),
+        "speed": f"{report['tokens_per_second']:,.0f} tokens/s, {_minutes(report['seconds'])}",
+        "peak memory": f"{report['peak_memory_bytes'] / 2**30:.2f} GiB",
+        "on": f"{report['device']}, {report['precision']}",
+        "model": f"{outcome.folder}/",
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    _console().print(table)
+
+
+def print_preview(preview: Preview, *, as_json: bool) -> None:
+    """`--dry-run`."""
+    if as_json:
+        print_json(asdict(preview))
+        return
+    console, facts = _console(markup=False), preview.facts
+    console.print("# Resolved config\n" + as_yaml(preview.config), soft_wrap=True)
+    console.print("# The first row; learnt from is what stands between » and «")
+    console.print(_harmless(preview.row) + "\n", soft_wrap=True)
+    console.print("# Data")
+    for place, rows in facts["sources"].items():
+        console.print(f"{rows:>10,} rows of {place}", soft_wrap=True)
+    for reason, rows in facts["left_out"].items():
+        console.print(f"{rows:>10,} left out: {reason}", soft_wrap=True)
+    for tag, kind in facts["tags"].items():
+        console.print(f"       tag {tag}: {kind}", soft_wrap=True)
+    console.print(f"      stop {facts['stop_token']}")
+    console.print(
+        "    tokens a row: {min} shortest, {median} middle, {p95} 95%, {max} longest".format(**facts["lengths"])
+    )
+    console.print(
+        f"    {facts['lengths']['total']:,} tokens an epoch, of which {facts['learnt_tokens']:,} are learnt from"
+    )
+    console.print(f"    {preview.steps:,} steps, {preview.steps_per_epoch:,} an epoch")
+
+
+def print_json(value: Any) -> None:
+    """For scripts: JSON on stdout and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _margins(history: list[dict[str, Any]]) -> str:
+    margins = [point["rewards/margins"] for point in history if "rewards/margins" in point]
+    return f"{margins[0]:.3f} -> {margins[-1]:.3f}" if margins else ""
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+
+
+def _console(*, markup: bool = True) -> Console:
+    """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
+    console = Console(highlight=False, markup=markup)
+    return console if console.is_terminal else Console(highlight=False, markup=markup, width=WIDTH)
+
+
+def _harmless(text: str) -> str:
+    """The text with its lines, without what could command a terminal: problems and model text are hostile."""
+    return "\n".join("".join(mark if mark.isprintable() else " " for mark in line) for line in text.splitlines())
