@@ -135,7 +135,7 @@ def _log(*, verbose: bool) -> None:
     """Logs on stderr: everything with --verbose, else warnings of our own rooms only."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
     if not verbose:
-        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation", "evaluation"):
+        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation", "training", "evaluation"):
             logging.getLogger(room).setLevel(logging.WARNING)
 
 
