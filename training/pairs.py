@@ -52,13 +52,10 @@ class EncodedPair:
     chosen: "array[int]"
     rejected: "array[int]"
 
-    def row(self) -> dict[str, list[int]]:
-        """TRL's columns."""
-        return {
-            "prompt_ids": list(self.prompt),
-            "chosen_ids": list(self.chosen),
-            "rejected_ids": list(self.rejected),
-        }
+    @property
+    def longer(self) -> Encoded:
+        """The pair as one row, the longer of its sides behind the prompt."""
+        return Encoded(self.prompt, max(self.chosen, self.rejected, key=len))
 
 
 @dataclass(frozen=True, slots=True)
