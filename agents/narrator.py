@@ -10,7 +10,7 @@ from agents.calls import call, request_args, text_of
 from agents.persona import PERSONA_FOLDER, Persona
 from agents.slots import fill, slotted
 from journeys.record import seed_for
-from journeys.stitch import Rewrite
+from journeys.stitching.thought import Rewrite
 from settings import UserError, load
 
 

@@ -14,7 +14,7 @@ from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
 from generation.settings import CriticSettings, GenerateSettings, NarratorSettings
 from journeys.record import Voice
-from journeys.stitch import Rewrite
+from journeys.stitching.thought import Rewrite
 from problems.referee import Referee
 from protocols.team import JourneyTeam
 from settings import UserError

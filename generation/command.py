@@ -26,7 +26,7 @@ from generation.summary import summarize_run
 from journeys.decontaminate import contaminated
 from journeys.exports import ExportCounts, Provenance, accepted, export
 from journeys.record import Journey, Move, Problem
-from journeys.stitch import Thought, stitch
+from journeys.stitching.thought import Thought, stitch
 from journeys.store import Store
 from problems.rows import FieldNames, read_rows
 from problems.sources import ProblemSettings, iter_problems

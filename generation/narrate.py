@@ -7,7 +7,7 @@ import asyncio
 
 from engines.errors import EngineError
 from journeys.record import Journey
-from journeys.stitch import Rewrite, Thought, narrate, stitch
+from journeys.stitching.thought import Rewrite, Thought, narrate, stitch
 from journeys.store import Store
 
 

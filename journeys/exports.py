@@ -21,9 +21,9 @@ from journeys.preferences import outcome_pairs, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
 from journeys.step_labels import step_labels
-from journeys.stitch import Thought, stitch
+from journeys.stitching.thought import Thought, stitch
+from journeys.stitching.tries import most_tries
 from journeys.store import Store
-from journeys.tries import most_tries
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 

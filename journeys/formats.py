@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from journeys.record import Problem
-from journeys.stitch import Thought
+from journeys.stitching.thought import Thought
 from settings import Settings
 
 

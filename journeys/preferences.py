@@ -9,7 +9,7 @@ from typing import Any
 
 from journeys.formats import ExportSettings, completion, prompt, written_out
 from journeys.record import Journey, Move, Turn, Verdict, removals
-from journeys.stitch import Thought
+from journeys.stitching.thought import Thought
 
 Stitch = Callable[[Journey], Thought]
 """Tells a journey by its path alone."""

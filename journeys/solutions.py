@@ -7,8 +7,8 @@ answer; neither does a sentence that asks for one, doubts one or takes one back.
 import re
 from collections.abc import Iterator
 
-from journeys.prose import sentences
 from journeys.record import Record
+from journeys.stitching.prose import sentences
 
 LONGEST_ANSWER = 400
 """Characters looked at for one answer."""

@@ -47,7 +47,7 @@ from journeys.tables import (
 from settings import UserError
 
 if TYPE_CHECKING:
-    from journeys.stitch import Thought
+    from journeys.stitching.thought import Thought
 
 PAGE = 64
 """Rows read in one query. Short queries, because a long one keeps the write-ahead log from being emptied."""
@@ -212,7 +212,7 @@ class Store:
 
     def thought(self, journey_id: str, *, shortcut: bool) -> "Thought | None":
         """The thought kept for a journey, if one was."""
-        from journeys.stitch import Thought
+        from journeys.stitching.thought import Thought
 
         rows = self._read("SELECT json FROM thoughts WHERE journey_id = ? AND shortcut = ?", (journey_id, shortcut))
         return Thought.model_validate_json(rows[0][0]) if rows else None

@@ -17,11 +17,11 @@ from trl.data_utils import apply_chat_template, is_conversational
 
 from journeys.exports import SETS, ExportCounts, ExportSettings, Provenance, accepted, export
 from journeys.formats import Tags
-from journeys.gate import GateReport
 from journeys.preferences import step_pairs
 from journeys.record import Evidence, Journey, Move, Problem, Verification
 from journeys.step_labels import step_labels
-from journeys.stitch import Thought, stitch
+from journeys.stitching.gate import GateReport
+from journeys.stitching.thought import Thought, stitch
 from journeys.store import Store
 from settings import UserError
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from journeys.gate import inspect
-from journeys.places import locate
-from journeys.prose import normal
 from journeys.record import Evidence, Journey, Move, Problem, Turn, Verdict, Verification, Voice
-from journeys.stitch import stitch
+from journeys.stitching.gate import inspect
+from journeys.stitching.places import locate
+from journeys.stitching.prose import normal
+from journeys.stitching.thought import stitch
 
 
 def turn(place: int, parent: int | None, step: str, move: Move = Move.CONTINUE, **rest: object) -> Turn:

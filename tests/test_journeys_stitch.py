@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journeys.draft import Draft
-from journeys.gate import inspect
 from journeys.record import Evidence, Journey, Move, Problem, Ruling, Turn, Verdict, Verification, Voice
-from journeys.steps import told_turns
-from journeys.stitch import Thought, must_keep, narrate, stitch
+from journeys.stitching.gate import inspect
+from journeys.stitching.steps import told_turns
+from journeys.stitching.thought import Thought, must_keep, narrate, stitch
 
 
 def grow(question: str, *steps: tuple[Any, ...], journey_id: str = "j") -> Journey:

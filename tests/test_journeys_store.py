@@ -16,7 +16,7 @@ from journey_material import PROBLEM, draft, failed, grown, mended, redraft, tur
 
 from journeys.draft import Draft
 from journeys.record import Journey, Problem
-from journeys.stitch import stitch
+from journeys.stitching.thought import stitch
 from journeys.store import Store
 from settings import UserError
 

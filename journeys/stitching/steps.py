@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from journeys import phrases
-from journeys.prose import (
+from journeys.record import Journey, Move, Turn, Verdict
+from journeys.stitching import phrases
+from journeys.stitching.prose import (
     ANSWER_LABEL,
     TRACES,
     braced,
@@ -20,8 +21,7 @@ from journeys.prose import (
     sentences,
     stated_answers,
 )
-from journeys.record import Journey, Move, Turn, Verdict
-from journeys.unfinished import finished
+from journeys.stitching.unfinished import finished
 
 _INTERJECTION = re.compile(
     r"(?:(?:wait|hmm+|hold on|hang on|oh|oops|ah|actually|no|sorry|my mistake|right|ok(?:ay)?|i see|of course|yes)\b"

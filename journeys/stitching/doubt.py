@@ -2,10 +2,10 @@
 
 import re
 
-from journeys import phrases
-from journeys.phrases import Pick
-from journeys.prose import TRACES, capital, cleaned, ended, equations, normal, numbers, sentences
 from journeys.record import Evidence, Turn
+from journeys.stitching import phrases
+from journeys.stitching.phrases import Pick
+from journeys.stitching.prose import TRACES, capital, cleaned, ended, equations, normal, numbers, sentences
 
 LONGEST_REASON = 320
 """Characters of a critique worth saying aloud; further sentences are left out."""

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from journeys.prose import equations, sentences
-from journeys.steps import Told
-from journeys.tries import Try
+from journeys.stitching.prose import equations, sentences
+from journeys.stitching.steps import Told
+from journeys.stitching.tries import Try
 
 Place = tuple[int, int]
 """Start and end in `normal` text."""

@@ -2,8 +2,8 @@
 
 import re
 
-from journeys import phrases
-from journeys.prose import sentences
+from journeys.stitching import phrases
+from journeys.stitching.prose import sentences
 
 _INSTRUCTION = re.compile(
     r"\b(?:answer|respond|reply|output|format|tags?|box(?:ed)?|explain|show your|step by step)\b", re.IGNORECASE

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from journeys import phrases
-from journeys.doubt import in_first_person, reason
-from journeys.openings import LOOKS_AT_PROBLEM, task
-from journeys.page import Page, Span
-from journeys.prose import capital, ended, normal
 from journeys.record import Journey, Move, Turn, seed_for
-from journeys.steps import Told, answers_a_doubt, rejected_again, shown, told_turns
-from journeys.tries import AS_WRITTEN, Try, tries
-from journeys.wording import (
+from journeys.stitching import phrases
+from journeys.stitching.doubt import in_first_person, reason
+from journeys.stitching.openings import LOOKS_AT_PROBLEM, task
+from journeys.stitching.page import Page, Span
+from journeys.stitching.prose import capital, ended, normal
+from journeys.stitching.steps import Told, answers_a_doubt, rejected_again, shown, told_turns
+from journeys.stitching.tries import AS_WRITTEN, Try, tries
+from journeys.stitching.wording import (
     ANNOUNCES,
     ASKS,
     BARE_MATHS,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from journeys.doubt import only_denies
 from journeys.record import Journey, Move, Turn
-from journeys.steps import Told
+from journeys.stitching.doubt import only_denies
+from journeys.stitching.steps import Told
 
 FULL_TRIES = 2
 """How many different failed tries at one place are told at length."""

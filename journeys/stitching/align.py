@@ -3,9 +3,9 @@
 from difflib import SequenceMatcher
 from itertools import groupby
 
-from journeys.narrator import Telling
-from journeys.page import Span
-from journeys.prose import equations, normal, sentences
+from journeys.stitching.narrator import Telling
+from journeys.stitching.page import Span
+from journeys.stitching.prose import equations, normal, sentences
 
 EQUATION_WEIGHT = 2.0
 """What a shared equation counts for beside the likeness of the words, which is at most 1."""

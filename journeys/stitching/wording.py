@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from journeys.steps import Told
+from journeys.stitching.steps import Told
 
 OPENS_ITSELF = re.compile(
     r"(?:first|then|next|now|so|thus|therefore|hence|wait|hmm|let|ok(?:ay)?|but|and|since|because|finally|also|again"

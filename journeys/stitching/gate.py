@@ -27,13 +27,13 @@ need not be told.
 import re
 from collections.abc import Iterator, Sequence
 
-from journeys.denial import self_denials
-from journeys.narrator import Telling, tell
-from journeys.places import DOUBTS, Place, briefly, like, locate, place_of, told_at, told_places
-from journeys.prose import TRACES, equations, normal, numbers, stated_answers
 from journeys.record import Journey, Record
-from journeys.steps import Told
-from journeys.tries import Try
+from journeys.stitching.denial import self_denials
+from journeys.stitching.narrator import Telling, tell
+from journeys.stitching.places import DOUBTS, Place, briefly, like, locate, place_of, told_at, told_places
+from journeys.stitching.prose import TRACES, equations, normal, numbers, stated_answers
+from journeys.stitching.steps import Told
+from journeys.stitching.tries import Try
 
 SHORTEST, LONGEST = 0.5, 3.0
 """Bounds on a thought's length over that of the template's text."""

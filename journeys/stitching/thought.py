@@ -3,12 +3,12 @@
 import re
 from typing import Literal, Protocol
 
-from journeys.align import align
-from journeys.gate import GateReport, inspect
-from journeys.narrator import Telling, tell
-from journeys.page import Span
-from journeys.prose import raw_equations
 from journeys.record import Journey, Record
+from journeys.stitching.align import align
+from journeys.stitching.gate import GateReport, inspect
+from journeys.stitching.narrator import Telling, tell
+from journeys.stitching.page import Span
+from journeys.stitching.prose import raw_equations
 
 __all__ = ["GateReport", "Narrator", "Rewrite", "Span", "Thought", "must_keep", "narrate", "stitch"]
 

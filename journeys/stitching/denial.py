@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from journeys.prose import normal, sentences
+from journeys.stitching.prose import normal, sentences
 
 _NO = r"(?:is not|isn't|is never|can't be|cannot be|can not be|is no longer)"
 _ANSWER = r"(?:the|my|our)\s+(?:final\s+|correct\s+|right\s+|actual\s+)*answer\b(?!\s+(?:yet|to\b))"

@@ -2,7 +2,7 @@
 
 import re
 
-from journeys.prose import equations, normal, numbers, sentences
+from journeys.stitching.prose import equations, normal, numbers, sentences
 
 _OPEN_END = re.compile(
     r"(?:[=+*/×÷^,:(\\]|\s[-−–]|\b(?:so|and|but|or|then|thus|therefore|hence|that makes|because|since|which|is|the|of"
