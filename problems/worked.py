@@ -13,7 +13,7 @@ from math import gcd
 
 from journeys.record import Problem
 from problems.checkers import normalised
-from problems.worked_sums import Unworked, operation, reduced, times
+from problems.worked_sums import Unworked, operation, product_lines, reduced, sum_lines
 
 MAX_LINES = 12
 
@@ -59,7 +59,7 @@ def _legs(question: str) -> Worked:
     kinds = re.findall(r"(\d+) ([a-z ]+?)(?=[,?])", listed)
     lines, counts = [], []
     for count, animals in kinds:
-        made = times(int(count), _legs_of(animals))
+        made = product_lines(int(count), _legs_of(animals))
         lines += [f"{count} {animals}: {made[0]}", *made[1:]]
         counts.append(int(count) * _legs_of(animals))
     return Worked((*lines, *_running_total(counts)), str(sum(counts)))
@@ -81,7 +81,7 @@ def _legs_of(animals: str) -> int:
 def _running_total(numbers: Sequence[int]) -> Iterator[str]:
     total = numbers[0]
     for number in numbers[1:]:
-        yield operation(total, "+", number)
+        yield from sum_lines(total, "+", number)
         total += number
 
 
@@ -94,12 +94,12 @@ def _equation(question: str) -> Worked:
     value, lines = int(result), list[str]()
     if found["second"]:
         undo = "-" if found["then"] == "+" else "+"
-        lines.append(operation(value, undo, int(found["second"])))
+        lines += sum_lines(value, undo, int(found["second"]))
         value += int(found["second"]) * (1 if undo == "+" else -1)
     elif found["first"]:
         first = int(found["first"])
         left, right = (value, first) if found["sign"] == "+" else (first, value)
-        lines.append(operation(left, "-", right))
+        lines += sum_lines(left, "-", right)
         value = left - right
     if found["factor"]:
         lines.append(operation(value, "/", int(found["factor"])))

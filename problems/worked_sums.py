@@ -1,8 +1,12 @@
-"""The four operations on paper: which lines a calculation takes, from the innermost bracket outwards."""
+"""The four operations on paper: which lines a calculation takes, from the innermost bracket outwards.
+
+Sums and products go place by place, as one does them in the head, so that each line is one easy operation:
+`34 + 25` is `34 + 20 = 54`, `54 + 5 = 59`.
+"""
 
 import re
 
-MAX_TOTAL = 9999
+MAX_VALUE = 99_999
 
 
 class Unworked(Exception):
@@ -10,21 +14,44 @@ class Unworked(Exception):
 
 
 def operation(left: int, sign: str, right: int) -> str:
-    """One operation as a line: `34 + 25 = 59`. Raises Unworked where it does not come out whole."""
-    return f"{_term(left)} {sign} {_term(right, inner=True)} = {_value(left, sign, right)}"
+    """One operation as a line: `34 + 20 = 54`. Raises Unworked where it does not come out whole, or is too large."""
+    return f"{left} {sign} {right} = {_value(left, sign, right)}"
 
 
-def times(left: int, right: int) -> list[str]:
-    """The lines of a product: in one go by one digit, else with the second factor split into tens and ones.
+def sum_lines(left: int, sign: str, right: int) -> list[str]:
+    """The lines of a sum or difference, the right side place by place; `5 - -7` is read as `5 + 7`."""
+    if right < 0:
+        sign, right = ("-" if sign == "+" else "+"), -right
+    lines = []
+    for part in _places(right) or [0]:
+        lines.append(operation(left, sign, part))
+        left = _value(left, sign, part)
+    return lines
 
-    `43 * 14` is `43 * 10 = 430`, `43 * 4 = 172`, `430 + 172 = 602`. Raises Unworked beyond two digits.
+
+def product_lines(left: int, right: int) -> list[str]:
+    """The lines of a product of up to two digits each: the longer factor is split into tens and ones.
+
+    `43 * 4` is `40 * 4 = 160`, `3 * 4 = 12`, and their sum; `43 * 14` is `43 * 10 = 430`, `43 * 4`, and their sum.
     """
     if max(abs(left), abs(right)) > 100:
         raise Unworked(f"{left} * {right}")
-    tens, ones = right - right % 10, right % 10
-    if min(abs(left), abs(right)) <= 10 or not ones or left < 0 or right < 0:
+    if min(left, right) < 0 or min(left, right) == 0 or (not _is_long(left) and not _is_long(right)):
         return [operation(left, "*", right)]
-    return [operation(left, "*", tens), operation(left, "*", ones), operation(left * tens, "+", left * ones)]
+    parts = [(left, part) for part in _places(right)] if _is_long(right) else [(part, right) for part in _places(left)]
+    lines = [line for one, other in parts for line in _part_lines(one, other)]
+    total = parts[0][0] * parts[0][1]
+    for one, other in parts[1:]:
+        lines += sum_lines(total, "+", one * other)
+        total += one * other
+    return lines
+
+
+def _part_lines(left: int, right: int) -> list[str]:
+    """A product in which the right factor is round or one digit."""
+    if _is_long(left) and right < 10:
+        return product_lines(left, right)
+    return [operation(left, "*", right)]
 
 
 def reduced(expression: str) -> tuple[list[str], int]:
@@ -46,7 +73,7 @@ def _sum(tokens: list[str], lines: list[str]) -> tuple[int, list[str]]:
         terms.append((tokens[0], term))
         tokens = rest
     for sign, term in terms:
-        lines.append(operation(total, sign, term))
+        lines += sum_lines(total, sign, term)
         total = _value(total, sign, term)
     return total, tokens
 
@@ -55,7 +82,7 @@ def _product(tokens: list[str], lines: list[str]) -> tuple[int, list[str]]:
     value, tokens = _factor(tokens, lines)
     while tokens and tokens[0] == "*":
         factor, tokens = _factor(tokens[1:], lines)
-        lines += times(value, factor)
+        lines += product_lines(value, factor)
         value *= factor
     return value, tokens
 
@@ -77,6 +104,21 @@ def _factor(tokens: list[str], lines: list[str]) -> tuple[int, list[str]]:
     return int(first), rest
 
 
+def _places(number: int) -> list[int]:
+    """What the digits of a number stand for: 407 is 400 and 7."""
+    digits = str(number)
+    return [
+        int(digit) * 10**place
+        for place, digit in zip(reversed(range(len(digits))), digits, strict=True)
+        if digit != "0"
+    ]
+
+
+def _is_long(number: int) -> bool:
+    """Whether a number has digits at more than one place: 43, but neither 7 nor 40."""
+    return len(_places(abs(number))) > 1
+
+
 def _value(left: int, sign: str, right: int) -> int:
     if sign == "/":
         if not right or left % right:
@@ -84,10 +126,6 @@ def _value(left: int, sign: str, right: int) -> int:
         value = left // right
     else:
         value = {"+": left + right, "-": left - right, "*": left * right}[sign]
-    if max(abs(left), abs(right), abs(value)) > MAX_TOTAL:
+    if max(abs(left), abs(right), abs(value)) > MAX_VALUE:
         raise Unworked(f"{left} {sign} {right}")
     return value
-
-
-def _term(number: int, *, inner: bool = False) -> str:
-    return f"({number})" if inner and number < 0 else str(number)

@@ -81,17 +81,22 @@ def test_the_reference_answer_is_never_read(task: str) -> None:
 @pytest.mark.parametrize(
     ("family", "question", "lines", "answer"),
     [
-        ("chain_sum", "problem: 5 - 8 + 12 =", ["5 - 8 = -3", "-3 + 12 = 9"], "9"),
-        ("basic_arithmetic", "Calculate 2 + 3 * 4.", ["3 * 4 = 12", "2 + 12 = 14"], "14"),
+        ("chain_sum", "problem: 5 - 8 + 12 =", ["5 - 8 = -3", "-3 + 10 = 7", "7 + 2 = 9"], "9"),
+        ("basic_arithmetic", "Calculate 2 + 3 * 4.", ["3 * 4 = 12", "2 + 10 = 12", "12 + 2 = 14"], "14"),
         ("basic_arithmetic", "Calculate ( 2 + 3 ) * 4.", ["2 + 3 = 5", "5 * 4 = 20"], "20"),
-        ("products", "multiplication: 43 * 14. Give", ["43 * 10 = 430", "43 * 4 = 172", "430 + 172 = 602"], "602"),
+        (
+            "products",
+            "multiplication: 43 * 4. Give",
+            ["40 * 4 = 160", "3 * 4 = 12", "160 + 10 = 170", "170 + 2 = 172"],
+            "172",
+        ),
         (
             "leg_counting",
             "if you have 3 spiders, 1 dog?",
             ["3 spiders: 3 * 8 = 24", "1 dog: 1 * 4 = 4", "24 + 4 = 28"],
             "28",
         ),
-        ("simple_equations", "Solve for d: 5 - 5*d = -50", ["5 - (-50) = 55", "55 / 5 = 11"], "11"),
+        ("simple_equations", "Solve for d: 5 - 5*d = -50", ["5 + 50 = 55", "55 / 5 = 11"], "11"),
         ("gcd", "numbers: 12, 18. Give", ["18 - 12 = 6", "12 - 6 = 6"], "6"),
         ("prime_factorization", "factorization of 63. Write", ["63 / 3 = 21", "21 / 3 = 7"], "3 × 3 × 7"),
         ("prime_factorization", "factorization of 61. Write", ["61 is a prime."], "61"),
