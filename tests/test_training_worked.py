@@ -1,4 +1,4 @@
-"""Cold-start rows: right where the loss falls, wrong only in the prompt, in words with which the model will be asked."""
+"""Cold-start rows: right where the loss falls, wrong only in the prompt, in the words in which it will be asked."""
 
 import re
 from pathlib import Path
