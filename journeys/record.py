@@ -68,6 +68,7 @@ Ruling = Literal[
     "repaired",  # the critic's first output was broken, the second was not
     "parse_failure",  # both were broken: neutral continue
     "quote_not_found",  # the quoted error is not in the judged step: backtrack demoted to reflect
+    "false_critique",  # the critique calculates wrongly itself: unsaid, and no reason to go back or to reflect
     "no_answer_yet",  # terminate without an answer on the step: continue
     "answer_ends",  # continue on a step that answers: terminate
     "evidence_overrules",  # a checker found the step false: backtrack

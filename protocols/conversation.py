@@ -28,7 +28,8 @@ async def converse(draft: Draft, cast: Cast, *, judge: Judge, trust: Trust) -> A
         judgement = await judge(draft, cast, step, evidence, answer)
         may_reflect = draft.reflects_in_a_row < cast.budgets.max_reflects
         rules = Rules(path_length=len(draft.path), trust=trust, may_reflect=may_reflect)
-        verdict, rulings = ruled(judgement, step=step, evidence=evidence, answer=answer, rules=rules)
+        slips = slips_in(judgement, cast)
+        verdict, rulings = ruled(judgement, step=step, evidence=evidence, slips=slips, answer=answer, rules=rules)
         verification: Verification | None = None
         if verdict.move is Move.TERMINATE and answer is not None:
             verification = await cast.referee.verify(draft.problem, answer)
@@ -71,6 +72,13 @@ async def ask_critic(
         seed=seed_for(draft.seed, draft.id, len(draft.turns), "critic"),
     )
     return await cast.critic.judge(view)
+
+
+def slips_in(judgement: Judgement, cast: Cast) -> tuple[Evidence, ...]:
+    """What the checkers find in the critic's own words, which the thought would otherwise repeat."""
+    if not judgement.verdict.critique:
+        return ()
+    return cast.referee.check(question="", path=(), step=judgement.verdict.critique, abandoned=())
 
 
 def add_turn(

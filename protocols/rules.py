@@ -24,9 +24,18 @@ class Rules:
 
 
 def ruled(
-    judgement: Judgement, *, step: str, evidence: tuple[Evidence, ...], answer: str | None, rules: Rules
+    judgement: Judgement,
+    *,
+    step: str,
+    evidence: tuple[Evidence, ...],
+    slips: tuple[Evidence, ...] = (),
+    answer: str | None,
+    rules: Rules,
 ) -> Ruled:
-    """Order matters: the verdict is made well-formed, then evidence is weighed, then the bounds, then the answer."""
+    """Order matters: the verdict is made well-formed, then evidence is weighed, then the bounds, then the answer.
+
+    `slips` is what the checkers found in the critique itself, which may quote what they found in the step.
+    """
     verdict, rulings = judgement.verdict, list[Ruling]()
     if judgement.parse != "ok":
         rulings.append("repaired" if judgement.parse == "repaired" else "parse_failure")
@@ -37,6 +46,12 @@ def ruled(
         demoted = Move.REFLECT if verdict.move is Move.BACKTRACK else verdict.move
         verdict = _changed(verdict, move=demoted, quote="", keep=0)
         rulings.append("quote_not_found")
+    known = {_folded(finding.quote) for finding in evidence}
+    if any(slip.kind == "false_equation" and _folded(slip.quote) not in known for slip in slips):
+        moves_on = rules.trust != "critic" and verdict.move in (Move.BACKTRACK, Move.REFLECT)
+        changes: dict[str, object] = {"move": Move.CONTINUE, "keep": 0} if moves_on else {}
+        verdict = _changed(verdict, critique="", quote="", **changes)
+        rulings.append("false_critique")
     fatal = next((finding for finding in evidence if finding.fatal), None) if rules.trust != "critic" else None
     if fatal and verdict.move is not Move.BACKTRACK:
         verdict = Verdict(move=Move.BACKTRACK, critique=fatal.detail, quote=fatal.quote, keep=rules.path_length)

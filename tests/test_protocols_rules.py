@@ -14,6 +14,7 @@ def rule(
     *,
     step: str = "So 2 + 2 = 5.",
     evidence: tuple[Evidence, ...] = (),
+    slips: tuple[Evidence, ...] = (),
     answer: str | None = None,
     trust: str = "both",
     path_length: int = 3,
@@ -22,7 +23,7 @@ def rule(
 ) -> Ruled:
     rules = Rules(path_length=path_length, trust=trust, may_reflect=may_reflect)  # type: ignore[arg-type]
     judgement = Judgement(verdict=said, parse=parse)
-    return ruled(judgement, step=step, evidence=evidence, answer=answer, rules=rules)
+    return ruled(judgement, step=step, evidence=evidence, slips=slips, answer=answer, rules=rules)
 
 
 def test_a_sound_verdict_takes_effect_as_it_was_said() -> None:
@@ -65,6 +66,25 @@ def test_a_remark_that_is_not_fatal_moves_nobody() -> None:
 def test_where_checkers_are_trusted_a_backtrack_without_evidence_becomes_a_reflection() -> None:
     verdict, rulings = rule(Verdict(move=Move.BACKTRACK, keep=1), trust="evidence")
     assert (verdict.move, verdict.keep, rulings) == (Move.REFLECT, 0, ("no_evidence",))
+
+
+SLIP = Evidence(kind="false_equation", quote="2 + 2 = 6", detail="2 + 2 is not 6.")
+
+
+@pytest.mark.parametrize("move", [Move.BACKTRACK, Move.REFLECT])
+def test_a_critic_that_calculates_wrongly_itself_moves_nobody_and_is_not_heard(move: Move) -> None:
+    said = Verdict(move=move, critique="No: 2 + 2 = 6.", quote="2 + 2", keep=1)
+    assert rule(said, slips=(SLIP,)) == (Verdict(move=Move.CONTINUE), ("false_critique",))
+    verdict, rulings = rule(said, slips=(SLIP,), trust="critic")
+    assert (verdict.move, verdict.keep, verdict.critique, rulings) == (move, 1, "", ("false_critique",))
+    verdict, rulings = rule(said, slips=(SLIP,), evidence=(FALSE,))
+    assert (verdict.move, verdict.critique) == (Move.BACKTRACK, FALSE.detail)
+    assert rulings == ("false_critique", "evidence_overrules")
+
+
+def test_a_critic_may_quote_the_false_line() -> None:
+    said = Verdict(move=Move.BACKTRACK, critique="2 + 2 = 5 is false.", keep=1)
+    assert rule(said, slips=(FALSE,), evidence=(FALSE,)) == (said, ())
 
 
 def test_one_reflection_too_many_is_taken_as_continue() -> None:
