@@ -1,5 +1,6 @@
 """Supervised fine-tuning: the loss falls on thought, answer and one stop token, and on nothing else."""
 
+import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from training.tags import find_system, find_tags, fitted, load_persona
 from training.tokens import Encoded, Encoder, encode_all, hidden_tags, tag_kinds
 from training.trim import trim_rows
 from training.worked import worked_rows
+
+logger = logging.getLogger(__name__)
+ASKED = 8
+"""Rows looked at for how the chat template treats unfinished messages."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ def prepare(settings: SFTSettings) -> Prepared:
     kinds = tag_kinds(encoder.tokenizer, tags)
     rows = drawn(trim_rows(rows, tags=tags, trim=settings.trim), limit=settings.limit, seed=settings.seed)
     encoded = encode_all(rows, encoder, max_length=settings.max_length)
+    if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
+        logger.warning(
+            "chat template: it opens an assistant's message otherwise than it writes one; a policy that goes on with "
+            "its own unfinished message sees other tokens than are trained here, so evaluate before you trust it"
+        )
     packs = pack([len(row) for row in encoded], capacity=settings.max_length) if settings.packing else None
     learnt = sum(len(row.completion) for row in encoded)
     items = len(packs or encoded)

@@ -92,6 +92,16 @@ class Encoder:
             text = _without_what_stands_there(prompt, text)
         return Encoded(array("i", self._ids(prompt)), array("i", self.completion(text)))
 
+    def asked_alike(self, row: SFTRow) -> bool:
+        """Whether an engine that goes on with an unfinished message sends the ids that the row was trained as.
+
+        Some templates write an assistant's message otherwise than they open it (a space, an empty thought).
+        """
+        if row.prompt[-1].role == "assistant":
+            return True
+        whole = Message("assistant", row.completion.rstrip())
+        return self.prompt([*row.prompt, whole]) == self.encode(row).input_ids[:-1]
+
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
