@@ -19,7 +19,8 @@ from agents.policy import PolicyPrompt
 from agents.roles import PolicyView
 from engines.checkpoint import adapter_base, resolve
 from engines.contract import EngineSettings
-from engines.open import engine_kind, is_url
+from engines.embedded import gguf_file
+from engines.open import is_url
 from evaluation.settings import EvaluateSettings, ModelSettings, label_of, plain_engine
 from problems.answers import final_answer, tidy
 from settings import UserError
@@ -45,8 +46,7 @@ class Candidate:
     def of(cls, model: ModelSettings, settings: EvaluateSettings) -> "Candidate":
         """Raises UserError for a folder or persona that is not there or cannot be used, before anything is loaded."""
         engine = settings.engine_of(model)
-        if not is_url(engine.model) and engine_kind(engine) != "scripted":
-            adapter_base(resolve(engine.model))
+        _check_model(engine)
         own = Path(engine.model).expanduser() / OWN_PERSONA
         persona = load_policy(model.persona or (str(own) if own.is_file() else settings.persona))
         if persona.mode != "monologue":
@@ -94,6 +94,16 @@ class Candidate:
             "persona_digest": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12],
             "weights": fingerprint(Path(self.engine.model).expanduser()),
         }
+
+
+def _check_model(engine: EngineSettings) -> None:
+    """Raise UserError for a model that is not there, as far as can be known without loading or downloading it."""
+    if engine.engine == "scripted" or engine.script is not None or is_url(engine.model):
+        return
+    if engine.model == "embedded":
+        gguf_file()
+    else:
+        adapter_base(resolve(engine.model))
 
 
 def fingerprint(folder: Path) -> str | None:

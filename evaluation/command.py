@@ -59,8 +59,8 @@ async def evaluate(
     Raises:
         UserError: something the user can mend; found before a model loads wherever it can be known.
     """
-    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     candidates = [Candidate.of(model, settings) for model in settings.models]
+    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     folder = EvaluationFolder(settings.folder(recipe))
     outcome = Outcome(folder, None)
     with folder.held(settings, candidates):
@@ -84,10 +84,10 @@ async def evaluate(
 
 def preview(settings: EvaluateSettings, *, recipe: Path | None = None) -> Preview:
     """What an evaluation would do. No model is loaded and nothing is written."""
-    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     candidates = [Candidate.of(model, settings) for model in settings.models]
+    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     return Preview(
-        config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
+        config=settings.model_copy(update={"name": settings.folder(recipe).name}).written_out(),
         problems=len(problems),
         prompts={candidate.label: candidate.messages(problems[0].question) for candidate in candidates},
     )

@@ -135,6 +135,11 @@ class EvaluateSettings(Settings):
         own = {key: getattr(model, key) for key in model.model_fields_set if key in EngineSettings.model_fields}
         return EngineSettings.model_validate(shared | own)
 
+    def written_out(self) -> dict[str, Any]:
+        """The recipe in full, to be read again. What a model leaves to `engine` stays left to it."""
+        models = [model.model_dump(mode="json", exclude_unset=True) for model in self.models]
+        return self.model_dump(mode="json") | {"models": models}
+
     def binding(self) -> dict[str, Any]:
         """The keys that decide which text a model gives to which problem; a resumed evaluation must agree on them.
 
