@@ -27,7 +27,7 @@ class PairTrainer(DPOTrainer):
         """The trained adapter alone. With the reference saved beside it in a folder of its own, transformers would load
         the reference, and nothing else, when a training goes on from a checkpoint."""
         super()._save(output_dir, state_dict)
-        reference = Path(output_dir or self.args.output_dir) / REFERENCE
+        reference = Path(str(output_dir or self.args.output_dir)) / REFERENCE
         if (reference / "adapter_config.json").is_file():
             shutil.rmtree(reference)
 
@@ -72,8 +72,8 @@ def pair_trainer(
 
 def as_dataset(pairs: Sequence[EncodedPair]) -> Any:
     """The pairs in TRL's columns, in memory."""
-    import pyarrow
-    from datasets import Dataset
+    import pyarrow  # type: ignore[import-untyped]
+    from datasets import Dataset  # type: ignore[import-untyped]
 
     def column(name: str) -> Any:
         return pyarrow.array([getattr(pair, name) for pair in pairs], type=pyarrow.list_(pyarrow.int32()))
