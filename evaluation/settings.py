@@ -32,7 +32,10 @@ class ModelSettings(EngineSettings):
     label: str = ""
     """Its name in tables and in samples.jsonl; the model's own unless given."""
     persona: str | None = None
-    """Asks this model with that persona, whatever its folder holds; null leaves it to `auto`, see `persona` above."""
+    """Asks this model with that persona, whatever its folder holds; null takes the folder's own, else `persona`."""
+
+    def __str__(self) -> str:
+        return label_of(self)
 
 
 class EvaluationSampling(Sampling):

@@ -125,13 +125,14 @@ def test_a_saved_recipe_runs_again(tmp_path: Path, capsys: pytest.CaptureFixture
     assert first["models"][0]["scores"] == second["models"][0]["scores"]
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
     """kill -9 at moments when samples are being written; nothing is lost, doubled or drawn another way."""
     more = ("--samples", "4", "--sampling.temperature", "1", "--engine.max-batch", "2")
     assert run.main(arguments(tmp_path, *more, "--name", "undisturbed", count=30)) == 0
     wanted = samples(tmp_path / "outputs" / "undisturbed")
     draw = random.Random(3)
-    argv = arguments(tmp_path, *more, count=30, latency=0.03)
+    argv = arguments(tmp_path, *more, count=30, latency=0.1)
     held: dict[tuple[str, int], object] = {}
     for _ in range(3):
         process = subprocess.Popen(
@@ -148,10 +149,28 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
         assert held.items() <= now.items()
         assert len(held) < len(now) < len(wanted), "the kill found it at work"
         held = now
-    assert run.main(argv) == 0
+    assert run.main(arguments(tmp_path, *more, count=30)) == 0
     lines = (tmp_path / "outputs" / "run" / "samples.jsonl").read_text().splitlines()
     assert len(lines) == len(wanted) == 120
     assert samples(tmp_path / "outputs" / "run") == wanted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_evaluation_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    argv = arguments(tmp_path, "--engine.max-batch", "1", count=200, latency=0.05)
+    process = subprocess.Popen(
+        [sys.executable, "run.py", *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not samples(tmp_path / "outputs" / "run"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, complained = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == ""
+    assert complained.splitlines()[-1] == "retrace: stopped; run the same command to go on where it was"
+    assert "Traceback" not in complained
 
 
 def samples(folder: Path) -> dict[tuple[str, int], object]:

@@ -79,6 +79,34 @@ def test_checking_is_no_doubt() -> None:
     assert not found.doubts
 
 
-@pytest.mark.parametrize("text", ["The waiter waits in the waiting room.", "", "A man owns 3 checks and an offer."])
+ORDINARY = [
+    "",
+    "The waiter waits in the waiting room.",
+    "She has to download the file and to wait for the update: 40 minutes.",
+    "After the final wait, Paul has waited a total of 30 minutes.",
+    "It was then turned off for 2 hours. That is not wrong.",
+    "A man owns 3 checks and an offer.",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
 def test_words_that_only_look_like_markers_do_not_count(text: str) -> None:
     assert reflection_in(text).markers == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wait, 3 + 4 is 7.",
+        "3 + 4 = 8. Wait. That gives too much.",
+        "Then 8\nHold on, that cannot be right.",
+        "Oh wait, I forgot one.",
+        "Hmm, not so fast.",
+        "No, that's off. Once more: 3 + 4 = 7",
+        "That is not right.",
+        "I made an arithmetic mistake there.",
+        "Let me redo that.",
+    ],
+)
+def test_the_ways_to_doubt_that_thoughts_use_are_seen(text: str) -> None:
+    assert reflection_in(text).doubts
