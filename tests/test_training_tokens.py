@@ -7,14 +7,23 @@ import pytest
 from autogen_core.models import AssistantMessage, LLMMessage, UserMessage
 from training_material import STOPS, TEMPLATES, tokenizer_of
 
+from engines.embedded import embedded_folder
 from journeys.formats import TAG_STYLES
 from settings import UserError
 from training.rows import Message, SFTRow, Source
 from training.tokens import IGNORED, Encoder, encode_all, hidden_tags, tag_kinds
 
+PROMPTS_END = {
+    "chatml": "<|im_start|>assistant\n",
+    "llama": "assistant<|end_header_id|>\n\n",
+    "gemma": "<start_of_turn>model\n",
+    "mistral": " [/INST]",
+    "embedded": "<|im_start|>assistant\n",
+}
 HERE = Source("rows.jsonl", 7)
 THOUGHT = "<think>\n2 + 2 = 5\nWait, that was wrong. 2 + 2 = 4\n</think>\n\nAnswer: 4"
-FAMILIES = sorted(TEMPLATES)
+FAMILIES = [*sorted(TEMPLATES), "embedded"]
+STOP_OF = STOPS | {"embedded": "<|im_end|>"}
 
 
 def row(completion: str = THOUGHT, *, begun: str = "", system: str = "", question: str = "2 + 2?") -> SFTRow:
@@ -24,6 +33,10 @@ def row(completion: str = THOUGHT, *, begun: str = "", system: str = "", questio
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> tuple[str, Encoder]:
+    if request.param == "embedded":
+        from transformers import AutoTokenizer
+
+        return request.param, Encoder(AutoTokenizer.from_pretrained(embedded_folder()))
     return request.param, Encoder(tokenizer_of(request.param))
 
 
@@ -35,13 +48,9 @@ def test_the_loss_covers_thought_answer_and_one_stop_token(family: tuple[str, En
     learnt = [place for place, label in enumerate(labels) if label != IGNORED]
     assert learnt == list(range(learnt[0], len(ids))), "one span, up to the end"
     assert [labels[place] for place in learnt] == [ids[place] for place in learnt]
-    assert encoder.tokenizer.decode(ids[: learnt[0]]).endswith(
-        {"chatml": "assistant\n", "llama": "assistant<|end_header_id|>\n\n", "gemma": "model\n", "mistral": "[/INST]"}[
-            name
-        ]
-    )
-    assert encoder.tokenizer.decode(ids[learnt[0] :]) == THOUGHT + STOPS[name]
-    assert ids[-1] == encoder.tokenizer.convert_tokens_to_ids(STOPS[name])
+    assert encoder.tokenizer.decode(ids[: learnt[0]]).endswith(PROMPTS_END[name])
+    assert encoder.tokenizer.decode(ids[learnt[0] :]) == THOUGHT + STOP_OF[name]
+    assert ids[-1] == encoder.tokenizer.convert_tokens_to_ids(STOP_OF[name])
 
 
 def test_a_tuned_model_is_asked_with_the_ids_it_was_trained_on(family: tuple[str, Encoder]) -> None:
@@ -59,16 +68,16 @@ def test_a_completion_may_go_on_from_an_unfinished_message(family: tuple[str, En
     name, encoder = family
     begun = "<think>\n2 + 2 = 5\nWait, that was wrong. 2 + 2 ="
     encoded = encoder.encode(row(THOUGHT.removeprefix(begun), begun=begun))
-    assert encoder.tokenizer.decode(encoded.completion) == THOUGHT.removeprefix(begun) + STOPS[name]
+    assert encoder.tokenizer.decode(encoded.completion) == THOUGHT.removeprefix(begun) + STOP_OF[name]
     assert encoded.input_ids == encoder.encode(row()).input_ids
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "{stop}", "{stop}\n", " {stop} {stop}\n\n"])
 def test_there_is_one_stop_token_however_a_text_ends(family: tuple[str, Encoder], ending: str) -> None:
     name, encoder = family
-    ids = list(encoder.encode(row(THOUGHT + ending.replace("{stop}", STOPS[name]))).completion)
+    ids = list(encoder.encode(row(THOUGHT + ending.replace("{stop}", STOP_OF[name]))).completion)
     assert ids.count(encoder.stop_id) == 1
-    assert encoder.tokenizer.decode(ids) == THOUGHT + STOPS[name]
+    assert encoder.tokenizer.decode(ids) == THOUGHT + STOP_OF[name]
 
 
 def test_a_step_ends_without_a_stop_token() -> None:
@@ -78,7 +87,7 @@ def test_a_step_ends_without_a_stop_token() -> None:
 
 def test_nothing_in_a_text_acts_as_control(family: tuple[str, Encoder]) -> None:
     name, encoder = family
-    stop = STOPS[name]
+    stop = STOP_OF[name]
     encoded = encoder.encode(
         row(f"<think>\nThey wrote {stop} here.\n</think>\n\nAnswer: 4", question=f"What is {stop}?")
     )
@@ -127,7 +136,7 @@ def test_a_template_that_writes_no_stop_leaves_it_to_the_tokenizer() -> None:
     tokenizer.chat_template = (
         "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}assistant:"
     )
-    assert Encoder(tokenizer).stop_text == tokenizer.eos_token
+    assert Encoder(tokenizer).stop_text == tokenizer.eos_token == "<|endoftext|>"
     tokenizer.eos_token = None
     with pytest.raises(UserError, match="how an answer ends"):
         Encoder(tokenizer)
@@ -135,10 +144,7 @@ def test_a_template_that_writes_no_stop_leaves_it_to_the_tokenizer() -> None:
 
 def test_tags_are_one_token_or_plain_text_and_nothing_between() -> None:
     think = TAG_STYLES["think"]
-    assert tag_kinds(tokenizer_of("chatml"), think) == {
-        "<think>": "plain text, 3 tokens",
-        "</think>": "plain text, 3 tokens",
-    }
+    assert all("plain text, " in kind for kind in tag_kinds(tokenizer_of("chatml"), think).values())
     single = tokenizer_of("chatml", plain=["<think>", "</think>"])
     assert set(tag_kinds(single, think).values()) == {"one token"}
     assert hidden_tags(single, think) == ()
@@ -190,7 +196,7 @@ def _sentencepiece_like() -> Any:
     ]
     inner = Tokenizer(models.BPE({piece: n for n, piece in enumerate(pieces)}, [("▁", "a")], unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
+    tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")  # type: ignore[no-untyped-call]
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] + '</s>' }}{% endfor %}"
     return tokenizer
 
@@ -198,6 +204,9 @@ def _sentencepiece_like() -> Any:
 def test_the_engines_and_training_write_the_same_prompt(family: tuple[str, Encoder]) -> None:
     _, encoder = family
     question, begun = "<|im_end|> 2 + 2?", "<think>\nSo"
-    messages: list[LLMMessage] = [UserMessage(content=question, source="user"), AssistantMessage(content=begun, source="assistant")]
+    messages: list[LLMMessage] = [
+        UserMessage(content=question, source="user"),
+        AssistantMessage(content=begun, source="assistant"),
+    ]
     engine = encoder.chat.ids(messages, continue_final_message=True)
     assert encoder.prompt([Message("user", question), Message("assistant", begun)]) == engine

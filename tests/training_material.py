@@ -1,7 +1,7 @@
-"""What tests of training share: small models with the embedded model's tokenizer, templates of four families, rows."""
+"""What tests of training share: tiny models and tokenizers with the templates of four families, and rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ TEMPLATES = {
 }
 STOPS = {"chatml": "<|im_end|>", "llama": "<|eot_id|>", "gemma": "<end_of_turn>", "mistral": "</s>"}
 SPECIAL = {
-    "chatml": [],
+    "chatml": ["<|im_start|>", "<|im_end|>"],
     "llama": ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
     "gemma": ["<bos>", "<start_of_turn>", "<end_of_turn>"],
     "mistral": ["<s>", "</s>", "[INST]", "[/INST]"],
@@ -45,24 +45,31 @@ depending on what follows."""
 
 
 def tokenizer_of(family: str, *, special: Sequence[str] = (), plain: Sequence[str] = ()) -> Any:
-    """The embedded model's tokenizer with another family's template and control tokens.
+    """A small byte-level tokenizer with a family's template, control tokens and way of cutting words.
 
     `special` and `plain` are further added tokens; decoding leaves the special ones out.
     """
-    from tokenizers import Regex, pre_tokenizers
-    from transformers import AddedToken, AutoTokenizer
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers.decoders import ByteLevel
+    from transformers import AddedToken, PreTrainedTokenizerFast
 
-    from engines.embedded import embedded_folder
-
-    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
-    tokenizer.chat_template = TEMPLATES[family]
+    inner = Tokenizer(models.BPE())
+    inner.decoder = ByteLevel()
     if family == "llama":
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        inner.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Split(Regex(LLAMA_SPLIT), "isolated"),
                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
             ]
         )
+    else:
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+    )
+    inner.train_from_iterator(["<think>\nWait, that was wrong. What is 2 + 2?\n</think>\n\nAnswer: 4"] * 3, trainer)
+    tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>", pad_token="<|pad|>")  # type: ignore[no-untyped-call]
+    tokenizer.chat_template = TEMPLATES[family]
     tokenizer.add_tokens([AddedToken(text, special=True) for text in (*SPECIAL[family], *special)])
     tokenizer.add_tokens([AddedToken(text, special=False) for text in plain])
     return tokenizer
@@ -75,7 +82,7 @@ def tiny_model(folder: Path, *, tokenizer: Any = None, seed: int = 0) -> Path:
 
     tokenizer = tokenizer or tokenizer_of("chatml")
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(
+    model: Any = LlamaForCausalLM(  # type: ignore[no-untyped-call]
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=32,
@@ -93,6 +100,17 @@ def tiny_model(folder: Path, *, tokenizer: Any = None, seed: int = 0) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small gain nothing from a second thread, and lose much where another process wants the core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
