@@ -22,6 +22,7 @@ from engines.contract import EngineSettings
 from engines.embedded import gguf_file
 from engines.open import is_url
 from evaluation.settings import EvaluateSettings, ModelSettings, label_of, plain_engine
+from journeys.solutions import split_solutions
 from problems.answers import final_answer, tidy
 from settings import UserError
 
@@ -29,6 +30,8 @@ CLOSING_TAGS = re.compile(r"</think(?:ing)?>|<\|end_of_(?:thought|thinking)\|>|<
 """What ends a thought in a model that brings no persona of its own."""
 LONGEST_BARE_ANSWER = 80
 """Characters up to which one line after a thought is an answer without saying so."""
+_CALCULATION = re.compile(r"[\d\s.,$()+*/×÷·^-]+=\s*(?P<result>[^=]*\d[^=]*)")
+"""`28 + 40 = 68 jewels`; `x = 5` is no calculation, there the equation may be what was asked for."""
 WEIGHT_BYTES = 1 << 20
 """Of each file of weights, what enters the fingerprint, beside its size: a retrained model differs there already."""
 
@@ -64,16 +67,19 @@ class Candidate:
         """The prompt. Built from the question's text alone: no reference answer is at hand here."""
         return self._prompt.messages(PolicyView(journey_id="", question=question, path=(), turns=(), seed=0))
 
-    def answer_in(self, text: str) -> str | None:
+    def answer_in(self, text: str, *, cut_off: bool = False) -> str | None:
         """The final answer that a solution states; None where it states none.
 
         Behind the end of the thought, if the thought ends; else the last answer stated anywhere.
+
+        Args:
+            cut_off: the text ends where its tokens ran out: an answer that reaches this end may be half a number.
         """
         behind = self._behind_the_thought(text)
         if behind is None:
-            return final_answer(text)
-        stated = final_answer(behind)
-        if stated is None and "\n" not in behind.strip() and len(behind) <= LONGEST_BARE_ANSWER:
+            return last_stated(text, cut_off=cut_off)
+        stated = last_stated(behind, cut_off=cut_off)
+        if stated is None and not cut_off and "\n" not in behind.strip() and len(behind) <= LONGEST_BARE_ANSWER:
             return tidy(behind)
         return stated
 
@@ -94,6 +100,19 @@ class Candidate:
             "persona_digest": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12],
             "weights": fingerprint(Path(self.engine.model).expanduser()),
         }
+
+
+def last_stated(text: str, *, cut_off: bool = False) -> str | None:
+    """The last answer stated in a text, whatever is said after it; a calculation stands for its result."""
+    solutions = split_solutions(text)
+    if cut_off and solutions and solutions[-1].end == len(text) and not text.endswith("}"):
+        solutions = solutions[:-1]
+    if solutions:
+        stated = final_answer(text[: solutions[-1].end]) or tidy(solutions[-1].answer)
+    else:
+        stated = None if cut_off else final_answer(text)
+    calculated = _CALCULATION.fullmatch(stated or "")
+    return tidy(calculated["result"]) if calculated else stated
 
 
 def _check_model(engine: EngineSettings) -> None:

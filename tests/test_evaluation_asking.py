@@ -85,10 +85,35 @@ def test_a_persona_that_asks_step_by_step_is_refused() -> None:
         ("<think>\n2 + 2 = 4", None),
         ("", None),
         ("<think>\nThe answer is 5.\n</think>\n\n", None),
+        ("The answer is 10,000.\n\nJosh sold the house, so he made a profit.", "10,000"),
+        ("Answer: 28 + 40 = 69.\nThe answer is 68.\n\nThat was all.", "68"),
+        ("Answer: 28 + 40 = 68 jewels", "68 jewels"),
+        ("Answer: x = 5", "x = 5"),
+        ("Answer: 2 + 2 = ?", "2 + 2 = ?"),
+        ("If the answer is 5, then there are too many.", None),
+        ("Question: 3 + 3?\nAnswer: 6\n#### 6\n", "6"),
     ],
 )  # fmt: skip
 def test_the_answer_stands_behind_the_thought_or_is_the_last_one_stated(text: str, answer: str | None) -> None:
     assert candidate().answer_in(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 100.\nThe answer is 100.\nThe answer is", "100"),
+        ("The answer is 100.\nThe answer is 10", "100"),
+        ("Spent $42 on all of it.\n#### 42\nThe answer is: 4", "42"),
+        ("<think>\n40 + 2 = 42\n</think>\n\nAnswer: 4", None),
+        ("<think>\n40 + 2 = 42\n</think>\n\n4", None),
+        ("40 + 2 = 42 and then", None),
+        ("Answer: 42\n", "42"),
+        ("It is $\\boxed{42}", "42"),
+        ("\\boxed{42} is what I get, and now I check: 40", "42"),
+    ],
+)
+def test_half_an_answer_at_the_end_of_the_tokens_is_none(text: str, answer: str | None) -> None:
+    assert candidate().answer_in(text, cut_off=True) == answer
 
 
 def test_a_persona_says_what_ends_its_thoughts(tmp_path: Path) -> None:
