@@ -106,7 +106,7 @@ def last_stated(text: str, *, cut_off: bool = False) -> str | None:
     """The last answer stated in a text, whatever is said after it; a calculation stands for its result."""
     solutions = split_solutions(text)
     if cut_off and solutions and solutions[-1].end == len(text) and not text.endswith("}"):
-        solutions = solutions[:-1]
+        solutions = split_solutions(text[: max(text.rfind("\n"), text.rfind(". ")) + 1])
     if solutions:
         stated = final_answer(text[: solutions[-1].end]) or tidy(solutions[-1].answer)
     else:

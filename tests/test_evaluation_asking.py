@@ -103,6 +103,8 @@ def test_the_answer_stands_behind_the_thought_or_is_the_last_one_stated(text: st
     [
         ("The answer is 100.\nThe answer is 100.\nThe answer is", "100"),
         ("The answer is 100.\nThe answer is 10", "100"),
+        ("It is 6.\nThe answer is 6 cents.\nThe answer is 6 cents.", "6 cents"),
+        ("The answer is 100. The answer is 10", "100"),
         ("Spent $42 on all of it.\n#### 42\nThe answer is: 4", "42"),
         ("<think>\n40 + 2 = 42\n</think>\n\nAnswer: 4", None),
         ("<think>\n40 + 2 = 42\n</think>\n\n4", None),
