@@ -180,6 +180,8 @@ def _row(parts: Parts, source: Source, settings: ForeignSettings, tags: Tags) ->
     marks = [mark.strip() for mark in (tags.open, tags.close, tags.answer_open, tags.answer_close) if mark.strip()]
     if any(mark in text for mark in marks for text in (parts.thought, solution)):
         raise _Malformed("a tag stands inside the thought or the solution")
+    if not all(_is_text(text) for text in (parts.question, parts.thought, solution)):
+        raise _Malformed("half a character (a lone surrogate) in it, which no tokenizer can read")
     completion = f"{tags.open}{parts.thought}{tags.close}{tags.answer_open}{solution}{tags.answer_close}"
     return SFTRow(source, (Message("user", parts.question),), completion, parts.answer)
 
@@ -196,6 +198,14 @@ def _split(text: str) -> tuple[str, str]:
     if hashes is not None:
         return text[: hashes.start()], hashes["answer"].strip()
     return _HASHES_ALONE.sub("", text), ""
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _answer(text: str) -> str | None:
