@@ -1,8 +1,10 @@
 """`python run.py evaluate` as it is typed: output, recipes, presets, and being killed."""
 
+import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +15,12 @@ import pytest
 import yaml
 from evaluation_material import write_sums
 from generation_material import ROOT, run_cli
+from rich.console import Console
 
 import run
 from evaluation.asking import Candidate
+from evaluation.progress import ProgressView
+from evaluation.samples import Sample
 from evaluation.settings import EvaluateSettings
 from settings import load, read_yaml
 
@@ -178,3 +183,45 @@ def samples(folder: Path) -> dict[tuple[str, int], object]:
     file = folder / "samples.jsonl"
     rows = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]] if file.exists() else []
     return {(row["problem_id"], row["sample"]): row | {"seconds": 0} for row in rows}
+
+
+SAMPLE = Sample(
+    model="m",
+    problem_id="p",
+    family="f",
+    question="?",
+    sample=0,
+    text="t",
+    finish="stop",
+    status="right",
+    answer="4",
+    tokens=70,
+    prompt_tokens=1,
+    mean_logprob=None,
+    seconds=0.1,
+    seed=1,
+)
+
+
+def test_on_a_terminal_a_live_bar_shows_grades_speed_and_time_left() -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=100, color_system=None, _environ={"TERM": "xterm"})
+    with ProgressView("out/\x1b[2Jsft [bold]", total=3, done=1, console=console) as view:
+        view.sample(SAMPLE)
+        time.sleep(0.3)
+    shown = written.getvalue()
+    for words in ("2/3", "out/ [2Jsft [bold] · right 1 · wrong 0 · unparsed 0", "tokens/s"):
+        assert words in shown, words
+    assert re.search(r"left \d+:\d\d", shown)
+
+
+@pytest.mark.parametrize("terminal", [None, "dumb"])
+def test_elsewhere_it_is_a_plain_line(terminal: str | None) -> None:
+    written = io.StringIO()
+    console = Console(
+        file=written, width=40, force_terminal=terminal is not None, _environ={"TERM": terminal} if terminal else {}
+    )
+    with ProgressView("sft", total=3, done=1, console=console) as view:
+        view.sample(SAMPLE)
+    line = r"sft: 2/3 samples · right 1 · wrong 0 · unparsed 0 · \d+ tokens/s · left \d+:\d\d\n"
+    assert re.fullmatch(line, written.getvalue())
