@@ -100,6 +100,13 @@ def test_a_written_solution_stays_and_gets_an_answer_line_only_if_it_states_none
     assert third == f"<think>\n{THOUGHT}\n</think>\n\nBoth are added up.\n\nAnswer: 42"
 
 
+def test_a_reply_in_a_sentence_stays_the_reply(tmp_path: Path) -> None:
+    said = "<Thought>\nFrance. Paris.\n</Thought>\n<Output>\nThe capital of France is Paris.\n</Output>"
+    (row,) = read_foreign(written(tmp_path, {"instruction": "Capital of France?", "output": said})).rows
+    assert row.completion == "<think>\nFrance. Paris.\n</think>\n\nThe capital of France is Paris."
+    assert row.answer is None
+
+
 def test_rows_are_written_in_the_tags_of_the_training(tmp_path: Path) -> None:
     file = written(tmp_path, {"question": "17 + 25?", "thought": THOUGHT, "answer": "42"})
     (row,) = read_foreign(file, tags=TAG_STYLES["begin_of_thought"]).rows
