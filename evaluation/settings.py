@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -72,6 +72,8 @@ class EvaluateSettings(Settings):
     """For pass@k, maj@k and best-of-k; null takes 1, 2, 4, ... and `samples` itself."""
     best_of: tuple[str, ...] = ("logprob",)
     """Scorers for best-of-k: `logprob` (mean log-probability of a token) and `shortest`."""
+    compare: Literal["auto", "all", "first"] = "auto"
+    """Which models are compared: every pair, or each with the first; `auto` takes every pair of up to five models."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of every interval."""
     resamples: int = Field(2000, ge=100)

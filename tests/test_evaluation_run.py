@@ -146,6 +146,16 @@ async def test_models_side_by_side_are_compared_on_the_same_problems(tmp_path: P
     assert "poor - good" in outcome.folder.table.read_text()
 
 
+async def test_many_models_are_compared_with_the_first_alone(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(6)]
+    outcome = await evaluated(recipe(tmp_path, models=names), *[right] * 6)
+    assert outcome.result
+    assert [(one["first"], one["second"]) for one in outcome.result["comparisons"]] == [("m0", n) for n in names[1:]]
+    every = await evaluated(recipe(tmp_path, models=names, compare="all"))
+    assert every.result
+    assert len(every.result["comparisons"]) == 15
+
+
 async def test_a_second_call_draws_nothing_again_and_gives_the_same_bytes(tmp_path: Path) -> None:
     settings = recipe(tmp_path, **DRAWN)
     outcome = await evaluated(settings, half_right)
