@@ -125,13 +125,13 @@ def build_trainer(
     tokenizer: Any,
 ) -> Any:
     """TRL's SFTTrainer on rows that are ids already, so that it neither templates, cuts nor adds anything."""
-    from training.trl_sft import QuietSFTTrainer, sft_config
+    from training.trl_sft import RowTrainer, sft_config
 
-    by_length = settings.group_by_length and packs is None
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return QuietSFTTrainer(
+    return RowTrainer(
+        row_lengths=[len(row) for row in encoded] if settings.group_by_length and packs is None else None,
         model=model,
-        args=sft_config(arguments, by_length=by_length),
+        args=sft_config(arguments),
         train_dataset=as_dataset(encoded, packs=packs),
         data_collator=PackCollator(pad_id, flat=settings.attention == "flash_attention_2") if packs else None,
         processing_class=tokenizer,
@@ -152,8 +152,6 @@ def as_dataset(encoded: Sequence[Encoded], *, packs: Sequence[Sequence[int]] | N
     }
     if packs is not None:
         columns["lengths"] = _lists([[len(row) for row in group] for group in members])
-    else:
-        columns["length"] = [len(row) for group in members for row in group]
     return Dataset.from_dict(columns)
 
 
