@@ -1,5 +1,6 @@
 """pass@k, maj@k and best-of-k against counting every subset."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from evaluation.samples import Sample
 from evaluation.scores import scored
-from evaluation.selectors import best_of, maj_at, maj_is_exact, majority, pass_at, shortest
+from evaluation.selectors import best_of, maj_at, maj_is_exact, pass_at, shortest
 from evaluation.settings import EvaluateSettings
 
 RIGHTS = st.lists(st.booleans(), min_size=1, max_size=9)
@@ -36,11 +37,18 @@ def test_pass_at_more_than_there_are_is_refused(n: int, right: int, k: int) -> N
         pass_at(n, right, k)
 
 
+def majority(groups: Sequence[int | None]) -> int | None:
+    """The definition: most votes, ties to the one that was voted for first."""
+    voted = [group for group in groups if group is not None]
+    return max(dict.fromkeys(voted), key=voted.count, default=None)
+
+
 def test_a_tie_goes_to_the_answer_that_was_given_first() -> None:
-    assert majority([2, 1, 1, 2]) == 2
-    assert majority([None, 1, 2]) == 1
-    assert majority([3, 1, 1]) == 1
-    assert majority([None, None]) is None
+    for groups, winner in (([2, 1, 1, 2], 2), ([None, 1, 2], 1), ([3, 1, 1], 1), ([0], 0)):
+        assert majority(groups) == winner
+        for answer in {1, 2, 3, 0}:
+            assert maj_at(groups, frozenset((answer,)), len(groups), seed=0) == (answer == winner)
+    assert maj_at([None, None], frozenset((0,)), 2, seed=0) == 0
 
 
 @given(st.lists(st.sampled_from([None, 0, 1, 2]), min_size=1, max_size=7), st.data())
