@@ -78,6 +78,8 @@ class EvaluateSettings(Settings):
     """Level of every interval."""
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of problems."""
+    card: bool = True
+    """Put a row about this evaluation into the README.md of each model folder that training wrote."""
     verify_timeout: float = Field(3.0, gt=0)
     """Seconds of CPU time that one comparison of answers may take; past it the answer is `unparsed`."""
 

@@ -337,6 +337,20 @@ async def test_a_model_card_gets_one_row_for_each_evaluation(tmp_path: Path) -> 
     assert text.endswith("<!-- /evaluation -->\n\n## Licence\n\nMIT\n")
 
 
+async def test_a_card_may_be_left_alone_or_unreadable(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "training.json").write_text("{}")
+    card = model / "README.md"
+    card.write_bytes(b"\xff\xfe no text")
+    assert (await evaluated(recipe(tmp_path, models=[str(model)]), right)).result
+    assert card.read_bytes() == b"\xff\xfe no text"
+    card.write_text("# Shipped\n")
+    await evaluated(recipe(tmp_path, models=[str(model)], card=False))
+    assert card.read_text() == "# Shipped\n"
+
+
 async def test_a_folder_that_training_did_not_write_is_left_alone(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
