@@ -102,6 +102,8 @@ def test_a_row_that_is_too_long_is_named_with_its_place_and_length() -> None:
     assert len(encode_all([row()], encoder, max_length=length)) == 1
     with pytest.raises(UserError, match=rf"rows.jsonl: row 7: .* {length} tokens long, max_length is {length - 1}; "):
         encode_all([row()], encoder, max_length=length - 1)
+    with pytest.raises(UserError, match=rf"is {length} tokens long, the model reads no more than 9; take the row out"):
+        encode_all([row()], encoder, max_length=length, window=9)
 
 
 def test_a_thought_that_the_template_has_opened_is_not_opened_twice() -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import statistics
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from training.packing import PackCollator, pack
 from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
 from training.sft_settings import SFTSettings
 from training.stage import Material, steps_per_epoch
-from training.start import Start, find_start, open_tokenizer
+from training.start import Start, find_start, open_tokenizer, window_of
 from training.tags import find_system, find_tags, fitted, load_persona
 from training.tokens import Encoded, Encoder, encode_all, hidden_tags, tag_kinds
 from training.trim import trim_rows
@@ -49,7 +50,7 @@ def prepare(settings: SFTSettings) -> Prepared:
     tags, tagged = find_tags(_as_they_stand(rows), asked=settings.tags)
     kinds = tag_kinds(encoder.tokenizer, tags)
     rows = drawn(trim_rows(rows, tags=tags, trim=settings.trim), limit=settings.limit, seed=settings.seed)
-    encoded = encode_all(rows, encoder, max_length=settings.max_length)
+    encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window_of(start))
     if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
         logger.warning(
             "chat template: it opens an assistant's message otherwise than it writes one; a policy that goes on with "
@@ -147,11 +148,11 @@ def as_dataset(encoded: Sequence[Encoded], *, packs: Sequence[Sequence[int]] | N
     groups = packs if packs is not None else [[place] for place in range(len(encoded))]
     members = [[encoded[place] for place in group] for group in groups]
     columns = {
-        "input_ids": _lists([[id for row in group for id in row.input_ids] for group in members]),
-        "labels": _lists([[id for row in group for id in row.labels] for group in members]),
+        "input_ids": _lists((row.input_ids for row in group) for group in members),
+        "labels": _lists((row.labels for row in group) for group in members),
     }
     if packs is not None:
-        columns["lengths"] = _lists([[len(row) for row in group] for group in members])
+        columns["lengths"] = _lists([[len(row) for row in group]] for group in members)
     return Dataset.from_dict(columns)
 
 
@@ -167,10 +168,19 @@ def lengths(encoded: Sequence[Encoded]) -> dict[str, int]:
     }
 
 
-def _lists(rows: list[list[int]]) -> Any:
+def _lists(rows: Iterable[Iterable[Iterable[int]]]) -> Any:
+    """Each row's parts behind one another, as a column of lists that never were Python's: four bytes a token."""
     import pyarrow  # type: ignore[import-untyped]
 
-    return pyarrow.array(rows, type=pyarrow.list_(pyarrow.int32()))
+    values, ends = array("i"), array("i", [0])
+    for row in rows:
+        for part in row:
+            values.extend(part)
+        ends.append(len(values))
+    flat, borders = (
+        pyarrow.Array.from_buffers(pyarrow.int32(), len(a), [None, pyarrow.py_buffer(a)]) for a in (values, ends)
+    )
+    return pyarrow.ListArray.from_arrays(borders, flat)
 
 
 def _steps_for(max_tokens: int | None, settings: SFTSettings, *, items: int, learnt: int) -> int | None:

@@ -71,6 +71,17 @@ def open_tokenizer(start: Start) -> Any:
         raise UserError(f"model: {start.base_name}: its tokenizer cannot be opened: {_first_line(error)}") from None
 
 
+def window_of(start: Start) -> int | None:
+    """Tokens that the model reads at once, as its configuration says. Raises UserError for what is no model's."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(start.base, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"model: {start.base_name}: cannot be opened: {_first_line(error)}") from None
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def precision_of(settings: TrainSettings) -> Literal["bfloat16", "float32"]:
     """The precision of the arithmetic on this machine."""
     import torch
