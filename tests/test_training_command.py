@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,7 +96,13 @@ def test_the_result_is_a_table_or_json_and_nothing_else(
     for words in ("rows", "12", "tokens a row", "loss", "tokens/s", "peak memory", "GiB", "tuned/"):
         assert words in table, words
     assert errors.splitlines()[-1].startswith("2/2 steps · loss ")
-    assert not [line for line in errors.splitlines() if "steps · loss" not in line], "no chatter of libraries"
+    opening, *others = errors.splitlines()
+    assert re.fullmatch(
+        r"12 rows of \d+ to \d+ tokens, 2 steps; <think> is plain text, \d tokens; </think> is plain text, \d tokens; "
+        r"stops with <\|im_end\|>",
+        opening,
+    )
+    assert not [line for line in others if "steps · loss" not in line], "no chatter of libraries"
     assert run.main(["train", "sft", *arguments, "--json"]) == 0
     output, errors = capfd.readouterr()
     report = json.loads(output)

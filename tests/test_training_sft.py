@@ -172,3 +172,13 @@ def test_training_ends_after_about_so_many_learnt_tokens(tmp_path: Path, tiny: P
     short = fit(tmp_path, tiny, sums(8), max_tokens=500, **FULL)
     learnt = short.report["data"]["learnt_tokens"] * short.report["epochs"]
     assert 400 < learnt < 600
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("keys", [{}, {"packing": True, "max_length": 256}, {"lora": None, "learning_rate": 1e-4}])
+def test_a_gpu_trains_in_bfloat16(tmp_path: Path, keys: dict[str, Any]) -> None:
+    tuned = fit(tmp_path, Path("embedded"), sums(32), max_steps=12, batch=8, **keys)
+    assert not tuned.report["device"].startswith("CPU")
+    assert tuned.report["precision"] == "bfloat16"
+    assert tuned.report["loss"]["last"] < tuned.report["loss"]["first"] / 2
+    assert ask(tuned.folder, sums(32)[0]["prompt"][0]["content"]).finish_reason == "stop"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -104,7 +105,9 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = getattr(torch, precision_of(settings)) if settings.lora else torch.float32
+    # FSDP 2 wants one dtype for all weights of a layer; it computes in bfloat16 all the same.
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    dtype = getattr(torch, precision_of(settings)) if settings.lora and not sharded else torch.float32
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             start.base,
