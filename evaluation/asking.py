@@ -23,15 +23,13 @@ from engines.embedded import gguf_file
 from engines.open import is_url
 from evaluation.settings import EvaluateSettings, ModelSettings, label_of, plain_engine
 from journeys.solutions import split_solutions
-from problems.answers import final_answer, tidy
+from problems.answers import final_answer, result_of, tidy
 from settings import UserError
 
 CLOSING_TAGS = re.compile(r"</think(?:ing)?>|<\|end_of_(?:thought|thinking)\|>|</Thought>")
 """What ends a thought in a model that brings no persona of its own."""
 LONGEST_BARE_ANSWER = 80
 """Characters up to which one line after a thought is an answer without saying so."""
-_CALCULATION = re.compile(r"[\d\s.,$()+*/×÷·^-]+=\s*(?P<result>[^=]*\d[^=]*)")
-"""`28 + 40 = 68 jewels`; `x = 5` is no calculation, there the equation may be what was asked for."""
 WEIGHT_BYTES = 1 << 20
 """Of each file of weights, what enters the fingerprint, beside its size: a retrained model differs there already."""
 
@@ -111,8 +109,7 @@ def last_stated(text: str, *, cut_off: bool = False) -> str | None:
         stated = final_answer(text[: solutions[-1].end]) or tidy(solutions[-1].answer)
     else:
         stated = None if cut_off else final_answer(text)
-    calculated = _CALCULATION.fullmatch(stated or "")
-    return tidy(calculated["result"]) if calculated else stated
+    return result_of(stated) or stated if stated else None
 
 
 def _check_model(engine: EngineSettings) -> None:
