@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.arms import ARMS, Arm, label
+from experiments.arms import Arm, label
+from experiments.from_doubt import write_from_doubt
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets
 from experiments.results import Results, read_results, results_table
@@ -60,7 +61,7 @@ class Experiment:
         data = self._generate("data", policy=self.settings.base_model, problems="data")
         self._assert_unseen(data)
         for seed in self.settings.seeds:
-            for arm in ARMS:
+            for arm in self.settings.trained_arms:
                 self._train(arm, seed, data)
         self._evaluate("validation", "greedy")
         for problems in HELD_OUT:
@@ -106,8 +107,7 @@ class Experiment:
         name = label(arm.name, seed)
         recipe: dict[str, Any] = {"name": name, "outputs_dir": str(self.models), "seed": seed}
         if arm.method == "sft":
-            recipe |= {"model": self.settings.base_model, "data": [str(data)], "data_kind": arm.data_kind}
-            recipe |= self.settings.sft
+            recipe |= {"model": self.settings.base_model} | self._rows_of(arm, data) | self.settings.sft
             if arm.tokens_of:
                 recipe |= {"max_tokens": self._learnt(label(arm.tokens_of, seed))}
                 recipe.pop("max_steps", None)
@@ -115,6 +115,14 @@ class Experiment:
             recipe |= {"model": str(self.models / label(arm.start, seed)), "plain": arm.plain}
             recipe |= {"data": [str(self._preferences(arm.start, seed))]} | self.settings.dpo
         self.stages.run(name, ["train", arm.method], recipe)
+
+    def _rows_of(self, arm: Arm, data: Path) -> dict[str, Any]:
+        """The SFT keys that name an arm's rows."""
+        if arm.data_kind != "from-doubt":
+            return {"data": [str(data)], "data_kind": arm.data_kind}
+        made = self.settings.folder / "rows" / "from-doubt.jsonl"
+        write_from_doubt(data / "exports" / "journey_sft.jsonl", made)
+        return {"data": [str(made)]}
 
     def _learnt(self, model: str) -> int:
         """The tokens that a model was given loss on, each as often as it was seen."""
@@ -147,7 +155,7 @@ class Experiment:
         """All models on one set, greedy or sampled."""
         greedy = mode == "greedy"
         name = f"{problems}-{mode}"
-        trained = [label(arm.name, seed) for arm in ARMS for seed in self.settings.seeds]
+        trained = [label(arm.name, seed) for arm in self.settings.trained_arms for seed in self.settings.seeds]
         recipe = {
             "name": name,
             "outputs_dir": str(self.evaluations),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from evaluation.intervals import Estimate
 from evaluation.tables import Sheet, number, percent
-from experiments.arms import ARMS, BASE, TITLES, label
+from experiments.arms import BASE, TITLES, label
 from experiments.judgement import MAIN, dpo_verdict, in_words, mends, points, target_verdict
 from experiments.plots import draw_accuracy, draw_mending
 from experiments.results import IN_WORDS, SETTINGS, Results
@@ -26,7 +26,8 @@ it shows up greedy; and the table of calculations below has to show mended lines
 
 **Harm.** The loss falls on the whole thought, wrong lines included, as O1 Journey has it: the model is also taught to
 write them, and may learn that a thought begins with a mistake. The share of calculations that are false when first
-stated shows it. And a doubt behind a true line can talk the model out of it.
+stated shows it; an arm "from the last doubt on", where there is one, has the same rows without that loss. And a doubt
+behind a true line can talk the model out of it.
 
 **Fakes**, and what stands against each:
 
@@ -52,10 +53,10 @@ def write_page(results: Results, path: Path) -> list[Path]:
     pictures = [path.with_name(f"{path.stem}-{what}.png") for what in ("accuracy", "mending")]
     draw_accuracy(results, pictures[0])
     draw_mending(results, pictures[1])
+    size = results.settings.name.rpartition("-")[2]
     parts = [
         "# Journey against shortcut\n",
-        f"Written by `make experiment SIZE={results.settings.name}`; do not edit. Every figure comes from the folders "
-        f"of that run.\n",
+        f"Written by `make experiment SIZE={size}`; do not edit. Every figure comes from the folders of that run.\n",
         "## What was asked\n",
         QUESTION.replace("{seeds}", str(len(results.settings.seeds))),
         "## What the data say\n",
@@ -78,7 +79,7 @@ def write_page(results: Results, path: Path) -> list[Path]:
         "## Set-up\n",
         _set_up(results),
         "## To reproduce\n",
-        f"```sh\nmake experiment SIZE={results.settings.name}\n```\n",
+        f"```sh\nmake experiment SIZE={size}\n```\n",
         "Stopped anywhere, the same command goes on. Problems, seeds and recipes are fixed; bfloat16 sums depend on "
         "which rows share a batch, so single texts may differ from run to run.",
     ]
@@ -97,7 +98,7 @@ def _said(results: Results) -> str:
     lines.append(f"The journey models, {IN_WORDS[MAIN]}: {mends(results, MAIN)}.")
     sampled = MAIN.replace("greedy", "sampled")
     lines.append(f"The same, {IN_WORDS[sampled]}: {mends(results, sampled)}.")
-    for arm in ("dpo", "dpo-plain"):
+    for arm in [arm.name for arm in results.settings.trained_arms if arm.method == "dpo"]:
         for setting in ("trained-greedy", "untrained-greedy"):
             verdict = dpo_verdict(results, setting, arm)
             lines.append(f"{_capital(TITLES[arm])} against journey SFT, {IN_WORDS[setting]}: {verdict}.")
@@ -216,7 +217,7 @@ def _set_up(results: Results) -> str:
             f"{report['loss']['first']} → {report['loss']['last']}",
             f"{report['seconds']:.0f}",
         )
-        for arm in ARMS
+        for arm in settings.trained_arms
         for report in [results.trainings[label(arm.name, first)]]
     ]
     sheet = Sheet(

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.arms import TITLES
 from experiments.results import IN_WORDS, SETTINGS, Results
 
 DPI = 110
@@ -12,7 +11,7 @@ DPI = 110
 def draw_accuracy(results: Results, path: Path) -> None:
     """Each arm's accuracy with its interval, and its seeds as small dots, under every setting."""
     figure, axes = _panels(len(SETTINGS), width=12.5, height=3.4)
-    arms = list(TITLES)
+    arms, names = list(results.titles), list(results.titles.values())
     for axis, setting in zip(axes, SETTINGS, strict=True):
         for place, arm in enumerate(arms):
             pooled = results.pooled[setting][arm]
@@ -26,13 +25,14 @@ def draw_accuracy(results: Results, path: Path) -> None:
         axis.set_xlabel("accuracy, % (95% interval)", fontsize=8)
         axis.grid(axis="x", alpha=0.3)
         axis.set_ylim(len(arms) - 0.5, -0.5)
-        axis.set_yticks(range(len(arms)), list(TITLES.values()) if axis is axes[0] else [""] * len(arms), fontsize=8)
+        axis.set_yticks(range(len(arms)), names if axis is axes[0] else [""] * len(names), fontsize=8)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
 def draw_mending(results: Results, path: Path) -> None:
     """Of each arm's calculations, the share that is false when first stated: mended before the end, or left."""
     figure, axes = _panels(len(SETTINGS), width=12.5, height=3.2)
+    names = list(results.titles.values())
     for axis, setting in zip(axes, SETTINGS, strict=True):
         for place, pooled in enumerate(results.pooled[setting].values()):
             whole = max(1, pooled.calculations)
@@ -42,9 +42,7 @@ def draw_mending(results: Results, path: Path) -> None:
         axis.set_title(IN_WORDS[setting], fontsize=9)
         axis.set_xlabel("false when first stated, % of calculations", fontsize=8)
         axis.invert_yaxis()
-        axis.set_yticks(
-            range(len(TITLES)), list(TITLES.values()) if axis is axes[0] else [""] * len(TITLES), fontsize=8
-        )
+        axis.set_yticks(range(len(names)), names if axis is axes[0] else [""] * len(names), fontsize=8)
         axis.grid(axis="x", alpha=0.3)
     axes[-1].legend(fontsize=8)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})

@@ -16,7 +16,7 @@ from typing import Any
 
 from evaluation.intervals import Difference, Estimate, clustered, holm, paired
 from evaluation.samples import SampleFile
-from experiments.arms import ARMS, BASE, COMPARED, TITLES, label
+from experiments.arms import BASE, TITLES, compared, label
 from experiments.plug_back import PlugBack, read_plug_back
 from experiments.problem_sets import ProblemSets
 from experiments.settings import ExperimentSettings
@@ -95,6 +95,11 @@ class Results:
     seconds: dict[str, float]
     machine: str
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The arms that there are, the base first, as tables call them."""
+        return {arm: TITLES[arm] for arm in (BASE, *(arm.name for arm in self.settings.trained_arms))}
+
     def compared(self, setting: str, first: str, second: str) -> Comparison:
         return next(one for one in self.comparisons[setting] if (one.first, one.second) == (first, second))
 
@@ -102,7 +107,7 @@ class Results:
 def read_results(settings: ExperimentSettings, *, problems: ProblemSets, stages: Stages, best: str) -> Results:
     """Read every folder of a finished experiment."""
     folder = settings.folder
-    models = {arm.name: [label(arm.name, seed) for seed in settings.seeds] for arm in ARMS}
+    models = {arm.name: [label(arm.name, seed) for seed in settings.seeds] for arm in settings.trained_arms}
     trainings = {
         model: _read(folder / "models" / model / "training.json") for names in models.values() for model in names
     }
@@ -194,10 +199,11 @@ def _compare(by_arm: dict[str, Pooled], settings: ExperimentSettings) -> list[Co
             seed=settings.draw,
         )
 
-    accuracies = [difference(first, second, lambda arm: arm.right) for first, second in COMPARED]
+    pairs = compared(by_arm)
+    accuracies = [difference(first, second, lambda arm: arm.right) for first, second in pairs]
     adjusted = holm([one.p for one in accuracies])
     made = []
-    for (first, second), accuracy, p in zip(COMPARED, accuracies, adjusted, strict=True):
+    for (first, second), accuracy, p in zip(pairs, accuracies, adjusted, strict=True):
         ones, others = by_arm[first].by_seed, by_arm[second].by_seed
         each = tuple(other - ones[place % len(ones)] for place, other in enumerate(others))
         no_answer = difference(first, second, lambda arm: arm.unanswered)
@@ -229,14 +235,14 @@ def _doubts(text: str) -> bool:
 
 def results_table(results: Results) -> str:
     """What the command prints: accuracy of each arm under each setting, and the differences that were asked for."""
-    wide = max(map(len, TITLES.values()))
+    wide = max(map(len, results.titles.values()))
     lines = [" " * wide + "".join(f"{IN_WORDS[setting]:>28}" for setting in SETTINGS)]
-    for arm, title in TITLES.items():
+    for arm, title in results.titles.items():
         cells = [results.pooled[setting][arm].accuracy for setting in SETTINGS]
         told = [f"{100 * one.value:.1f}% [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in cells]
         lines.append(f"{title:<{wide}}" + "".join(f"{cell:>28}" for cell in told))
     lines.append("")
-    for first, second in COMPARED:
+    for first, second in compared(results.titles):
         found = [results.compared(setting, first, second).accuracy for setting in SETTINGS]
         told = [f"{100 * one.value:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in found]
         lines.append(f"{second + ' - ' + first:<{wide}}" + "".join(f"{cell:>28}" for cell in told))

@@ -1,10 +1,11 @@
 """The recipe of an experiment: how large it is and what its stages are given."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from experiments.arms import ARMS, Arm
 from problems.sources import TaskSettings
 from settings import Settings
 
@@ -39,6 +40,8 @@ class ExperimentSettings(Settings):
     """The model that everything starts from; `auto` is models/stepwise if it is there, else `embedded`."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Each arm is trained once for each."""
+    arms: tuple[str, ...] = ("shortcut", "journey", "shortcut-tokens", "dpo", "dpo-plain")
+    """Which of experiments/arms.py to train."""
     draw: int = 4_242_001
     """Chooses the problems; far from every seed in the shipped recipes."""
     count: Counts
@@ -71,6 +74,24 @@ class ExperimentSettings(Settings):
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError("name at least one seed, and each once")
         return seeds
+
+    @model_validator(mode="after")
+    def _arms_can_be_made(self) -> Self:
+        known = {arm.name: arm for arm in ARMS}
+        for name in self.arms:
+            if name not in known:
+                raise ValueError(f"arms: unknown arm {name!r}; known: {', '.join(known)}")
+            for needed in (known[name].start, known[name].tokens_of):
+                if needed and needed not in self.arms:
+                    raise ValueError(f"arms: {name} needs {needed}")
+        if not {"shortcut", "shortcut-tokens", "journey"} <= {*self.arms}:
+            raise ValueError("arms: shortcut, shortcut-tokens and journey are what is asked about")
+        return self
+
+    @property
+    def trained_arms(self) -> tuple[Arm, ...]:
+        """In the order in which they are made."""
+        return tuple(arm for arm in ARMS if arm.name in self.arms)
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,8 @@ from generation_material import run_cli, scripted
 
 import run
 from evaluation.intervals import Difference
-from experiments.arms import ARMS, BASE, TITLES, label
+from experiments.arms import ARMS, BASE, label
+from experiments.from_doubt import write_from_doubt
 from experiments.journey_vs_shortcut import SIZES, Experiment
 from experiments.judgement import TARGET, in_words, shown
 from experiments.page import write_page
@@ -37,6 +38,7 @@ def small(folder: Path, **keys: Any) -> ExperimentSettings:
             "trained": [SUMS],
             "untrained": [LEGS],
             "resamples": 200,
+            "arms": [arm.name for arm in ARMS],
         }
         | keys
     )
@@ -121,7 +123,15 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
     settings = small(runs, count={"data": 8, "held_out": 100, "validation": 10, "preference": 10, "fresh": 8})
     experiment = Experiment.of(settings)
     experiment.problems.draw(settings)
-    shares = {BASE: 0.4, "shortcut": 0.5, "shortcut-tokens": 0.5, "journey": journey, "dpo": 0.6, "dpo-plain": 0.3}
+    shares = {
+        BASE: 0.4,
+        "shortcut": 0.5,
+        "shortcut-tokens": 0.5,
+        "from-doubt": 0.5,
+        "journey": journey,
+        "dpo": 0.6,
+        "dpo-plain": 0.3,
+    }
     _write_models(experiment)
     for setting in (*SETTINGS, "validation-greedy"):
         _write_evaluation(experiment, setting, shares)
@@ -140,9 +150,25 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
     assert said in text
     assert "Only a rehearsal" in text
     assert f"{100 * journey:.1f}% [" in text
-    assert all(title in text and title in results_table(results) for title in TITLES.values())
+    assert all(title in text and title in results_table(results) for title in results.titles.values())
     assert [picture.read_bytes()[:4] for picture in pictures] == [b"\x89PNG"] * 2
     assert str(runs) not in text, "a page tells nothing of the machine's folders"
+
+
+def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: Path) -> None:
+    journeys = runs / "small" / "runs" / "data" / "exports" / "journey_sft.jsonl"
+    write_from_doubt(journeys, runs / "rows.jsonl")
+    befores = [json.loads(row) for row in journeys.read_text().splitlines()]
+    afters = [json.loads(row) for row in (runs / "rows.jsonl").read_text().splitlines()]
+    assert len(befores) == len(afters) > 0
+    for before, after in zip(befores, afters, strict=True):
+        assert "2 + 2 = 5" in before["completion"][0]["content"]
+        begun, learnt = after["prompt"][-1], after["completion"][0]["content"]
+        assert begun["role"] == "assistant"
+        assert begun["content"] + learnt == before["completion"][0]["content"]
+        assert begun["content"].endswith("2 + 2 = 5.")
+        assert "2 + 2 = 5" not in learnt
+        assert "2 + 2 = 4" in learnt
 
 
 def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None:
