@@ -85,7 +85,9 @@ def bare(settings: SFTSettings, folder: Path) -> float:
     assert settings.lora is not None
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(place, dtype=getattr(torch, precision_of(settings))),
-        args=SFTConfig(**trl_arguments(settings, folder=folder, steps=steps), max_length=settings.max_length),
+        args=SFTConfig(
+            **trl_arguments(settings, folder=folder, steps=steps), max_length=settings.max_length, pad_to_multiple_of=32
+        ),
         train_dataset=data,
         processing_class=AutoTokenizer.from_pretrained(place),
         peft_config=adapter_shape(settings.lora),

@@ -126,7 +126,7 @@ def build_trainer(
     tokenizer: Any,
 ) -> Any:
     """TRL's SFTTrainer on rows that are ids already, so that it neither templates, cuts nor adds anything."""
-    from training.trl_sft import RowTrainer, sft_config
+    from training.trl_sft import WIDTH, RowTrainer, sft_config
 
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return RowTrainer(
@@ -134,7 +134,9 @@ def build_trainer(
         model=model,
         args=sft_config(arguments),
         train_dataset=as_dataset(encoded, packs=packs),
-        data_collator=PackCollator(pad_id, flat=settings.attention == "flash_attention_2") if packs else None,
+        data_collator=PackCollator(pad_id, flat=settings.attention == "flash_attention_2", multiple=WIDTH)
+        if packs
+        else None,
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks,

@@ -8,6 +8,10 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from training.batches import LengthSampler
 
+WIDTH = 32
+"""Batches are as wide as a multiple of this. On a CPU oneDNN keeps what it has prepared for every shape it has met:
+with widths of all kinds memory grew by 45 MB a step (SmolLM2-135M, LoRA, bfloat16: 12 GB after 250 steps)."""
+
 
 class RowTrainer(SFTTrainer):
     """Learns from rows that are ids already.
@@ -40,6 +44,7 @@ def sft_config(arguments: dict[str, Any]) -> Any:
     return SFTConfig(
         **arguments,
         max_length=None,  # TRL would cut; too long a row was refused before
+        pad_to_multiple_of=WIDTH,
         packing=False,  # training/packing.py has packed already
         dataset_kwargs={"skip_prepare_dataset": True},
     )
