@@ -10,6 +10,7 @@ from typing import Any
 
 from journeys.formats import TAG_STYLES, Tags
 from settings import UserError
+from training.batches import WIDTH
 from training.foreign import is_foreign, read_foreign
 from training.packing import PackCollator, pack
 from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
@@ -126,7 +127,7 @@ def build_trainer(
     tokenizer: Any,
 ) -> Any:
     """TRL's SFTTrainer on rows that are ids already, so that it neither templates, cuts nor adds anything."""
-    from training.trl_sft import WIDTH, RowTrainer, sft_config
+    from training.trl_sft import RowTrainer, sft_config
 
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return RowTrainer(
