@@ -54,8 +54,8 @@ def prepare(settings: SFTSettings) -> Prepared:
     encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window_of(start))
     if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
         logger.warning(
-            "chat template: it opens an assistant's message otherwise than it writes one; a policy that goes on with "
-            "its own unfinished message sees other tokens than are trained here, so evaluate before you trust it"
+            "tokenizer: it merges the end of a prompt with what follows; a policy that goes on with its own unfinished "
+            "message sees other tokens there than are trained here, so evaluate before you trust it"
         )
     packs = pack([len(row) for row in encoded], capacity=settings.max_length) if settings.packing else None
     learnt = sum(len(row.completion) for row in encoded)
