@@ -195,10 +195,13 @@ def _set_up(results: Results) -> str:
         f"Base: `{settings.base_model}`. Machine: {results.machine}. "
         f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
         f"Data: {data['journeys']} journeys on {data['problems']} problems under the critic that follows the checkers, "
-        f"{data['accepted']} accepted; {rows['rows']} rows in each set, the same journeys row for row: "
-        f"{'yes' if rows['same_journeys'] else '**no**'}. {rows['with_backtrack']} of them hold a backtrack "
-        f"({rows['backtracks']} in all). Characters a row: journey {rows['journey_chars']:.0f}, shortcut "
-        f"{rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: {rows['shortcuts_that_doubt']}.",
+        f"drawn hot (temperature {settings.data_sampling.get('temperature')}, {settings.retry_temperature:g} behind a "
+        f"backtrack). {data['accepted']} were accepted, {data['accepted_with_backtrack']} of them with a backtrack.",
+        f"{rows['rows']} rows for each arm, {rows['with_backtrack']} of them with a backtrack ({rows['backtracks']} in "
+        "all), journeys without one thinned out; the same journeys row for row: "
+        f"{'yes' if rows['same_journeys'] else '**no**'}. Characters a row: journey {rows['journey_chars']:.0f}, "
+        f"shortcut {rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: "
+        f"{rows['shortcuts_that_doubt']}.",
         f"Families in the data: {', '.join(f'{name} {count}' for name, count in rows['families'].items())}.",
         f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}.",
         "Digests of the problem sets: "
