@@ -14,8 +14,11 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,8 @@ class Experiment:
 
     @classmethod
     def of(cls, settings: ExperimentSettings) -> "Experiment":
-        return cls(settings, Stages(settings.folder), ProblemSets(settings.folder / "problems"))
+        stages = Stages(settings.folder, quiet=settings.jobs > 1)
+        return cls(settings, stages, ProblemSets(settings.folder / "problems"))
 
     @property
     def models(self) -> Path:
@@ -68,13 +72,9 @@ class Experiment:
         data = self._generate("data", policy=self.settings.base_model, problems="data")
         self._write_rows(data)
         self._assert_unseen()
-        for seed in self.settings.seeds:
-            for arm in self.settings.trained_arms:
-                self._train(arm, seed)
-        self._evaluate("validation", "greedy")
-        for problems in HELD_OUT:
-            for mode in MODES:
-                self._evaluate(problems, mode)
+        self._side_by_side([partial(self._train_all, seed) for seed in self.settings.seeds])
+        asked = [("validation", "greedy"), *product(HELD_OUT, MODES)]
+        self._side_by_side([partial(self._evaluate, problems, mode) for problems, mode in asked])
         best = self._best()
         self._generate("fresh-base", policy=self.settings.base_model, problems="fresh")
         self._generate("fresh-tuned", policy=str(self.models / best), problems="fresh")
@@ -104,7 +104,7 @@ class Experiment:
             "runs_dir": str(self.settings.folder / "runs"),
             "seed": self.settings.draw,
             "problems": self._source(problems),
-            "policy": {"model": policy, "persona": persona} | self.settings.engine(),
+            "policy": {"model": policy, "persona": persona} | self.settings.engine_keys(),
             "critic": {"persona": "evidence"},
             "concurrency": self.settings.max_batch,
         }
@@ -123,6 +123,26 @@ class Experiment:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(voice, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(file)
+
+    def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
+        """Do several works, `jobs` at a time; the first that fails ends the experiment once those begun have ended."""
+        if self.settings.jobs == 1:
+            for work in works:
+                work()
+            return
+        with ThreadPoolExecutor(self.settings.jobs) as pool:
+            begun = [pool.submit(work) for work in works]
+            try:
+                for one in begun:
+                    one.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _train_all(self, seed: int) -> None:
+        """Every arm's model of one seed."""
+        for arm in self.settings.trained_arms:
+            self._train(arm, seed)
 
     def _train(self, arm: Arm, seed: int) -> None:
         name = label(arm.name, seed)
@@ -152,7 +172,7 @@ class Experiment:
             "seed": self.settings.draw + seed,
             "problems": self._source("preference"),
             "models": [{"model": str(self.models / label(arm, seed)), "label": label(arm, seed)}],
-            "engine": self.settings.engine(),
+            "engine": self.settings.engine_keys(),
             "samples": self.settings.samples_per_question,
             "logprobs": False,
             "sampling": {
@@ -180,7 +200,7 @@ class Experiment:
                 *({"model": str(self.models / model), "label": model} for model in trained),
             ],
             "persona": "arithmetic",
-            "engine": self.settings.engine(),
+            "engine": self.settings.engine_keys(),
             "samples": 1 if greedy else self.settings.samples,
             "logprobs": False,
             "sampling": {

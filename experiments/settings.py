@@ -1,7 +1,7 @@
 """The recipe of an experiment: how large it is and what its stages are given."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -70,8 +70,12 @@ class ExperimentSettings(Settings):
     """Of each problem in the sampled evaluations."""
     max_tokens: int = Field(256, ge=16)
     """Tokens that a solution may take."""
+    engine: Literal["auto", "transformers", "vllm"] = "transformers"
+    """Of every stage. Many small models are asked in turn: what starts at once beats what is fastest once started."""
     max_batch: int = Field(64, ge=1)
     """Rows that the engine decodes together."""
+    jobs: int = Field(1, ge=1)
+    """Seeds trained at once, and evaluations; more than one where a GPU would be idle in between."""
     resamples: int = Field(5000, ge=100)
     """Bootstrap resamples of problems."""
 
@@ -116,5 +120,5 @@ class ExperimentSettings(Settings):
         """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
         return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
 
-    def engine(self) -> dict[str, Any]:
-        return {"engine": "auto", "max_batch": self.max_batch}
+    def engine_keys(self) -> dict[str, Any]:
+        return {"engine": self.engine, "max_batch": self.max_batch}

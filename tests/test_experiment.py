@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,19 @@ def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None
     held_out.write_text(held_out.read_text() + json.dumps(leaked) + "\n")
     with pytest.raises(UserError, match="1 of its questions were learnt from"):
         experiment._assert_unseen()
+
+
+def test_seeds_side_by_side_all_end_and_a_failure_is_told(tmp_path: Path) -> None:
+    experiment = Experiment.of(small(tmp_path, jobs=2))
+    done: list[int] = []
+    experiment._side_by_side([partial(done.append, number) for number in range(5)])
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+    def fail() -> None:
+        raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        experiment._side_by_side([fail, partial(done.append, 5)])
 
 
 def test_a_missing_size_is_one_line() -> None:
