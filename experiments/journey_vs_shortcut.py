@@ -12,6 +12,7 @@ Every stage is a command of run.py and leaves a folder; what is there already is
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -48,11 +49,13 @@ class Experiment:
     settings: ExperimentSettings
     stages: Stages
     problems: ProblemSets
+    command: str
+    """What makes it again, for the page."""
 
     @classmethod
-    def of(cls, settings: ExperimentSettings) -> "Experiment":
+    def of(cls, settings: ExperimentSettings, *, command: str = "make experiment") -> "Experiment":
         stages = Stages(settings.folder, quiet=settings.jobs > 1)
-        return cls(settings, stages, ProblemSets(settings.folder / "problems"))
+        return cls(settings, stages, ProblemSets(settings.folder / "problems"), command)
 
     @property
     def models(self) -> Path:
@@ -243,7 +246,7 @@ class Experiment:
     def _publish(self, results: Results) -> None:
         """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
         here = self.settings.folder / "page"
-        written = write_page(results, here / PAGE)
+        written = write_page(results, here / PAGE, command=self.command)
         if self.settings.page:
             there = Path(self.settings.page)
             there.mkdir(parents=True, exist_ok=True)
@@ -270,7 +273,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         size = args.size or find_size()
         recipe = Path(size) if size.endswith((".yaml", ".yml")) else SIZES / f"{size}.yaml"
-        experiment = Experiment.of(load(ExperimentSettings, recipe, overrides_from_flags(flags)))
+        settings = load(ExperimentSettings, recipe, overrides_from_flags(flags))
+        command = f"make experiment SIZE={size}" + (f' ARGS="{shlex.join(flags)}"' if flags else "")
+        experiment = Experiment.of(settings, command=command)
         results = experiment.run()
     except UserError as error:
         sys.stderr.write(f"experiment: {error}\n")

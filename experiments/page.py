@@ -47,16 +47,15 @@ FEWEST = 500
 """Held-out problems of a kind, below which nothing is said to be shown."""
 
 
-def write_page(results: Results, path: Path) -> list[Path]:
+def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
     """Write the page and its two pictures beside it. Returns the files, the page first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = [path.with_name(f"{path.stem}-{what}.png") for what in ("accuracy", "mending")]
     draw_accuracy(results, pictures[0])
     draw_mending(results, pictures[1])
-    size = results.settings.name.rpartition("-")[2]
     parts = [
         "# Journey against shortcut\n",
-        f"Written by `make experiment SIZE={size}`; do not edit. Every figure comes from the folders of that run.\n",
+        f"Written by `{command}`; do not edit. Every figure comes from the folders of that run.\n",
         "## What was asked\n",
         QUESTION.replace("{seeds}", str(len(results.settings.seeds))),
         "## What the data say\n",
@@ -79,7 +78,7 @@ def write_page(results: Results, path: Path) -> list[Path]:
         "## Set-up\n",
         _set_up(results),
         "## To reproduce\n",
-        f"```sh\nmake experiment SIZE={size}\n```\n",
+        f"```sh\n{command}\n```\n",
         "Stopped anywhere, the same command goes on. Problems, seeds and recipes are fixed; bfloat16 sums depend on "
         "which rows share a batch, so single texts may differ from run to run.",
     ]

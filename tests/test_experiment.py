@@ -147,7 +147,7 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
     assert results.rows["same_journeys"]
     assert results.plug_back.solve_rate.value == 0
     assert results.plug_back.base.precision == 1
-    page, *pictures = write_page(results, runs / "page" / "page.md")
+    page, *pictures = write_page(results, runs / "page" / "page.md", command="make experiment SIZE=small")
     text = page.read_text()
     assert said in text
     assert "Only a rehearsal" in text
