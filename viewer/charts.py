@@ -1,4 +1,4 @@
-"""Plots as drawings of shapes and texts (SVG), made here: no script, no picture format, and they follow the page's colours."""
+"""Plots as drawings of shapes and texts (SVG), made here: no script, no picture file, in the page's own colours."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,13 +31,17 @@ class Bar:
     note: str = ""
 
 
-def histogram(counts: Sequence[Mapping[int, int]], *, width: float, start: float, names: Sequence[str], title: str) -> Markup:
+def histogram(
+    counts: Sequence[Mapping[int, int]], *, width: float, start: float, names: Sequence[str], title: str
+) -> Markup:
     """Several distributions over the same bins, each as a share of its own whole."""
     wholes = [sum(each.values()) or 1 for each in counts]
     last = max((bin for each in counts for bin in each), default=0)
     first = min((bin for each in counts for bin in each), default=0)
     bins = last - first + 1
-    most = max((number / whole for each, whole in zip(counts, wholes, strict=True) for number in each.values()), default=1.0)
+    most = max(
+        (number / whole for each, whole in zip(counts, wholes, strict=True) for number in each.values()), default=1.0
+    )
     plot = _Plot(x=(start + first * width, start + (last + 1) * width), y=(0.0, most), percent=True)
     shapes = []
     slot = (WIDTH - LEFT - RIGHT) / bins
@@ -97,9 +101,8 @@ def intervals(bars: Sequence[Bar], *, title: str) -> Markup:
             f'<circle class="dot s{place}" cx="{x:.1f}" cy="{y + 10}" r="4"><title>{escape(bar.note)}</title></circle>',
             f'<text class="value" x="{high + 8:.1f}" y="{y + 14}">{bar.value:.1%}</text>',
         ]
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(shapes)}</svg>'
-    )
+    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+    return Markup(f"{head}{''.join(shapes)}</svg>")
 
 
 class _Plot:
@@ -128,17 +131,16 @@ class _Plot:
             grid.append(
                 f'<text class="tick end" x="{LEFT - 6}" y="{y + 4:.1f}">{_number(value, percent=self.percent)}</text>'
             )
-        for value in _ticks(*self.x, most=6):
+        for value in _ticks(*self.x, most=8):
             grid.append(f'<text class="tick mid" x="{self.at_x(value):.1f}" y="{HEIGHT - 10}">{_number(value)}</text>')
-        if x_name:
-            grid.append(f'<text class="tick end" x="{WIDTH - RIGHT}" y="{HEIGHT}">{escape(x_name)}</text>')
+        over = f" <small>over {escape(x_name)}</small>" if x_name else ""
         legend = "".join(
             f'<span class="key"><span class="swatch s{place}"></span>{escape(name)}</span>'
             for place, name in enumerate(names)
             if len(names) > 1
         )
         return Markup(
-            f'<figure class="plot"><figcaption>{escape(title)}{legend and f"<span class=legend>{legend}</span>"}</figcaption>'
+            f'<figure class="plot"><figcaption>{escape(title)}{over}{legend}</figcaption>'
             f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
             f"{''.join(grid)}{''.join(shapes)}</svg></figure>"
         )
@@ -156,7 +158,7 @@ def _ticks(low: float, high: float, *, most: int) -> list[float]:
     if raw <= 0:
         return [low]
     power = 10 ** math.floor(math.log10(raw))
-    step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= raw)
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= raw * 0.999)
     first = math.ceil(low / step)
     return [number * step for number in range(first, math.floor(high / step) + 1)]
 

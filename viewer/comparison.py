@@ -41,8 +41,10 @@ class Side:
             return (0.0, 1.0)
         z = 1.959963984540054
         middle = (self.share + z * z / (2 * self.tries)) / (1 + z * z / self.tries)
-        half = z / (1 + z * z / self.tries) * math.sqrt(
-            self.share * (1 - self.share) / self.tries + z * z / (4 * self.tries**2)
+        half = (
+            z
+            / (1 + z * z / self.tries)
+            * math.sqrt(self.share * (1 - self.share) / self.tries + z * z / (4 * self.tries**2))
         )
         return (max(0.0, middle - half), min(1.0, middle + half))
 
@@ -117,7 +119,7 @@ def sign_test(up: int, down: int) -> float:
         return 1.0
     if n > 1000:
         return math.erfc(max(0.0, abs(up - down) - 1) / math.sqrt(2 * n))
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) / 2**n)
+    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(least + 1)) / 2**n))
 
 
 def _by_problem(db: sqlite3.Connection, filters: Filters) -> Iterator[tuple[Any, ...]]:

@@ -9,12 +9,31 @@ from pydantic import Field, ValidationError
 from settings import Settings, UserError
 
 Sort = Literal[
-    *("order", "turns", "-turns", "backtracks", "-backtracks", "tokens", "-tokens", "thought", "-thought", "seconds"),
-    *("-seconds", "newest"),
+    "order",
+    "turns",
+    "-turns",
+    "backtracks",
+    "-backtracks",
+    "tokens",
+    "-tokens",
+    "thought",
+    "-thought",
+    "seconds",
+    "-seconds",
+    "newest",
 ]
 Flag = Literal[
-    *("lucky", "hinted", "gate-failed", "gate-passed", "error-removed", "parse-failure", "judged", "good", "bad"),
-    *("damaged", "not-lucky"),
+    "lucky",
+    "not-lucky",
+    "hinted",
+    "gate-failed",
+    "gate-passed",
+    "error-removed",
+    "parse-failure",
+    "judged",
+    "good",
+    "bad",
+    "damaged",
 ]
 LISTS = ("outcome", "protocol", "persona", "critic", "model", "family", "move", "flag")
 RANGES = ("backtracks", "turns", "tokens", "chars")
@@ -68,7 +87,9 @@ class Filters(Settings):
 
     def link_as(self, prefix: str) -> str:
         """As part of a query in which every name has a prefix."""
-        return urlencode({prefix + key: value for key, value in self.model_dump(exclude_defaults=True).items()}, doseq=True)
+        return urlencode(
+            {prefix + key: value for key, value in self.model_dump(exclude_defaults=True).items()}, doseq=True
+        )
 
     def __getitem__(self, name: str) -> object:
         """A condition by its name, for templates."""

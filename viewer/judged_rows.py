@@ -1,7 +1,7 @@
 """From judgements to training rows, in the columns of the run's own step labels and preference pairs.
 
 step_labels.judged.jsonl    the way from the root to each judged step; +1 good, -1 bad, 0 not judged
-preferences.judged.jsonl    a good step against a bad one in its place, and a good thought against a bad one of its problem
+preferences.judged.jsonl    a good step against a bad one in its place; a good thought against a bad one of its problem
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,7 +102,7 @@ def pair_rows(
             yield _thought_pair(good, bad, settings)
 
 
-def _thought_pair(good: Journey, bad: Journey, settings: ExportSettings) -> Mapping[str, Any] | Any:
+def _thought_pair(good: Journey, bad: Journey, settings: ExportSettings) -> dict[str, Any]:
     return {
         "prompt": prompt(good.problem, settings),
         "chosen": completion(written_out(stitch(good), settings), settings),

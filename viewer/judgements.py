@@ -65,9 +65,7 @@ class Judgements:
                     (kept.journey_id, kept.turn, kept.mark, kept.note, kept.at),
                 )
             else:
-                db.execute(
-                    "DELETE FROM judgements WHERE journey_id = ? AND turn = ?", (kept.journey_id, kept.turn)
-                )
+                db.execute("DELETE FROM judgements WHERE journey_id = ? AND turn = ?", (kept.journey_id, kept.turn))
         return kept
 
     def of(self, journey_id: str) -> dict[int, Judgement]:

@@ -102,7 +102,8 @@ class Library:
 
     def _read_on(self) -> None:
         while not self._stop.is_set():
-            if not any([self._read_some(key) for key in sorted(self._wanted)]):
+            more = [self._read_some(key) for key in sorted(self._wanted)]
+            if not any(more):
                 self._wake.wait(IDLE_SECONDS)
                 self._wake.clear()
 

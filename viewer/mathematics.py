@@ -1,8 +1,8 @@
 """Text that a model wrote, made fit to be shown: escaped, with its formulas as MathML. Nothing in it is ever markup.
 
-latex2mathml reads a formula into a tree; what it writes itself is not safe to show (it passes `<script>` inside `\\text`
-through). So the tree is written out here: elements and attributes from a list, all text escaped. A formula that cannot
-be read stays the text that it was.
+latex2mathml reads a formula into a tree; what it writes itself is not safe to show (`<script>` inside `\\text` passes
+through it). So the tree is written out here: elements and attributes from a list, all text escaped. A formula that
+cannot be read stays the text that it was.
 """
 
 import re
@@ -20,8 +20,11 @@ MOST = 400
 DEEPEST = 40
 
 ELEMENTS = frozenset(
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle "
-    "mmultiscripts mprescripts none mphantom".split()
+    (
+        *("mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup"),
+        *("munder", "mover", "munderover", "mtable", "mtr", "mtd", "mstyle", "mmultiscripts", "mprescripts", "none"),
+        "mphantom",
+    )
 )
 ATTRIBUTES = {
     "stretchy": frozenset({"true", "false"}),
@@ -72,7 +75,7 @@ def _drawn(formula: str, block: bool) -> Markup | None:
 
     try:
         inside = "".join(_written(each, 0) for each in convert_to_element(formula))
-    except (Exception, RecursionError):  # noqa: BLE001 - a parser on hostile text: whatever it says, the text remains
+    except (Exception, RecursionError):
         return None
     label = escape(formula)
     display = ' display="block"' if block else ""

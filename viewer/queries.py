@@ -161,9 +161,7 @@ class Counted:
     moves: dict[str, int]
 
 
-def count(
-    db: sqlite3.Connection, filters: Filters, *, judged: Judged = Judged(), most: int = 40
-) -> Counted:
+def count(db: sqlite3.Connection, filters: Filters, *, judged: Judged = Judged(), most: int = 40) -> Counted:
     """Everything that is counted beside a list, from one pass over it."""
     known = kinds(db)
     where = _beside_kinds(filters, judged)
@@ -262,7 +260,9 @@ def extent(db: sqlite3.Connection, filters: Filters, name: str, *, judged: Judge
     """The least and the greatest value of a column; None where there is none."""
     where = condition(db, filters, judged)
     column = RANGES[name]
-    low, high = db.execute(f"SELECT MIN({column}), MAX({column}) FROM journeys WHERE {where.sql}", where.values).fetchone()
+    low, high = db.execute(
+        f"SELECT MIN({column}), MAX({column}) FROM journeys WHERE {where.sql}", where.values
+    ).fetchone()
     return None if low is None else (low, high)
 
 

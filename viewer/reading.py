@@ -40,7 +40,7 @@ class Replaced(Exception):
 def take_columns(db: sqlite3.Connection, source: Source, *, seconds: float = math.inf) -> tuple[str, int]:
     """Bring the index's rows up to the source: what is new, and what was not finished when it was last looked at.
 
-    Returns what stood in the way of some rows, in one line, or ''; and how many rows were left when `seconds` were over.
+    Returns what stood in the way of some rows, in one line, or ''; and how many rows were left after `seconds`.
 
     Raises:
         UserError: the source cannot be opened at all.
@@ -112,7 +112,8 @@ def _take_run(db: sqlite3.Connection, source: Source, *, until: float) -> tuple[
     try:
         (last,) = db.execute("SELECT COALESCE(MAX(rowid), 0) FROM store.journeys").fetchone()
         same = db.execute(
-            "SELECT journeys.id = now.id FROM journeys JOIN store.journeys AS now ON now.rowid = n WHERE n = ?", (known,)
+            "SELECT journeys.id = now.id FROM journeys JOIN store.journeys AS now ON now.rowid = n WHERE n = ?",
+            (known,),
         ).fetchone()
         if known and (known > last or same != (1,)):
             raise Replaced
@@ -124,9 +125,7 @@ def _take_run(db: sqlite3.Connection, source: Source, *, until: float) -> tuple[
     return _take_new(db, source, after=known, last=last, until=until)
 
 
-def _take_new(
-    db: sqlite3.Connection, source: Source, *, after: int, last: int, until: float
-) -> tuple[str, int]:
+def _take_new(db: sqlite3.Connection, source: Source, *, after: int, last: int, until: float) -> tuple[str, int]:
     damage, step = "", CHUNK
     while after < last:
         if time.monotonic() > until:

@@ -19,7 +19,7 @@ def take_samples(db: sqlite3.Connection, source: Source) -> str:
     """Take in the lines written since. Returns what was wrong with lines that are no samples, or ''."""
     state = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('offset', 'line', 'damage')"))
     offset, line = int(state.get("offset", 0)), int(state.get("line", 0))
-    damage = state.get("damage", "")
+    damage: str = state.get("damage", "")
     places: dict[str, int] = dict(db.execute("SELECT problem_id, MIN(position) FROM journeys GROUP BY problem_id"))
     for batch in _lines(source, offset):
         db.execute("BEGIN IMMEDIATE")
@@ -29,7 +29,7 @@ def take_samples(db: sqlite3.Connection, source: Source) -> str:
                 offset = start + len(raw)
                 if problem := _put(db, line, start, raw, places):
                     damage = f"{source.samples}: line {line} is no sample ({problem}); the others are shown"
-            now = {"offset": offset, "line": line, "damage": damage}
+            now: dict[str, Any] = {"offset": offset, "line": line, "damage": damage}
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in now.items()])
         except BaseException:
             db.execute("ROLLBACK")
@@ -85,8 +85,6 @@ def _put(db: sqlite3.Connection, line: int, start: int, raw: bytes, places: dict
         question = str(said["question"])
     except (ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"[:80]
-    row = db.execute(
-        "INSERT INTO texts (question, steps, said, thought) VALUES (?, '', '', ?)", (question, text)
-    )
+    row = db.execute("INSERT INTO texts (question, steps, said, thought) VALUES (?, '', '', ?)", (question, text))
     db.execute(_PUT, (line, *values, row.lastrowid, len(text), start))
     return ""

@@ -80,9 +80,7 @@ def read_story(source: Source, journey_id: str) -> Story | None:
     return tell(journey, settings=export_settings(source), stored=stored, growing=status == "growing")
 
 
-def tell(
-    journey: Journey, *, settings: ExportSettings, stored: Thought | None = None, growing: bool = False
-) -> Story:
+def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None = None, growing: bool = False) -> Story:
     """Everything about a journey, from the journey alone."""
     thought = stored or (stitch(journey) if journey.turns else None)
     shortcut = stitch(journey, shortcut=True).text if journey.path else ""
@@ -115,9 +113,7 @@ def pieces(thought: Thought) -> Sequence[Piece]:
     for span in thought.spans:
         if span.start > end:
             found.append(Piece(text=thought.text[end : span.start], turns=(), part="gap"))
-        found.append(
-            Piece(text=thought.text[span.start : span.end], turns=(span.turn, *span.also), part=span.part)
-        )
+        found.append(Piece(text=thought.text[span.start : span.end], turns=(span.turn, *span.also), part=span.part))
         end = span.end
     if end < len(thought.text):
         found.append(Piece(text=thought.text[end:], turns=(), part="gap"))

@@ -1,4 +1,9 @@
-"""Where each turn of a journey is drawn: depth downwards, the path straight, every branch in a lane of its own."""
+"""Where each turn of a journey is drawn: time runs downwards, a row a turn; what was taken back stands further in.
+
+A turn stands in the lane of the turn that it continues if that went on through it, and one lane further in if it was
+given up for another try. Between a turn and the one that took over lie only rows of what was tried in vain, further in,
+so no line crosses a turn.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +11,11 @@ from dataclasses import dataclass
 from journeys.preferences import PROOFS
 from journeys.record import Move, Turn, standing
 
-ROW, LANE = 34, 38
-"""Pixels from one depth to the next, and from one lane to the next."""
-MARGIN = 22
-RADIUS = 12
+ROW, LANE = 27, 21
+"""Pixels from one turn to the next, and from one lane to the next."""
+TOP, LEFT, RADIUS, LABEL = 16, 14, 10, 190
+LANES = 9
+"""Lanes that are drawn apart; what is further in stands in the last."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Node:
     move: str
     confidence: int | None
     """A fifth of the scale, 1 to 5, where the engine gave log-probabilities."""
-    title: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Drawing:
 
     width: int
     height: int
+    labels_at: int
     nodes: tuple[Node, ...]
     lines: tuple[Line, ...]
     root: tuple[int, int]
@@ -50,37 +57,38 @@ class Drawing:
 
 def draw(turns: Sequence[Turn], *, solved: bool | None) -> Drawing:
     """Lay the tree out. `solved` is what the verifier said of the answer that ended it, None where it said nothing."""
-    on_path = [turn.id for turn in standing(turns)]
-    depth = _depths(turns)
-    lane = _lanes(turns, frozenset(on_path), depth)
-    place = {turn.id: (MARGIN + LANE * lane[turn.id], MARGIN + ROW * depth[turn.id]) for turn in turns}
-    root = (MARGIN, MARGIN)
-    states = {turn.id: _state(turn, stands=turn.id in on_path, solved=solved) for turn in turns}
+    on_path = frozenset(turn.id for turn in standing(turns))
+    lane = _lanes(turns, on_path)
+    root = (LEFT, TOP)
+    place = {turn.id: (LEFT + LANE * min(LANES, lane[turn.id]), TOP + ROW * (turn.id + 1)) for turn in turns}
     nodes, lines = [], []
     path: list[int] = []
     for turn in turns:
-        x, y = place[turn.id]
-        begin = root if turn.parent is None else place[turn.parent]
-        lines.append(Line(turn=turn.id, path=_down(begin, (x, y)), state=states[turn.id]))
+        state = _state(turn, stands=turn.id in on_path, solved=solved)
+        here = place[turn.id]
+        lines.append(
+            Line(turn=turn.id, path=_on(root if turn.parent is None else place[turn.parent], here), state=state)
+        )
         path.append(turn.id)
         if turn.removes:
             del path[turn.verdict.keep :]
-            end = place[path[-1]] if path else root
-            lines.append(Line(turn=turn.id, path=_back((x, y), end), state="back", back=True))
+            lines.append(Line(turn=turn.id, path=_back(here, place[path[-1]] if path else root), state="", back=True))
         nodes.append(
             Node(
                 turn=turn.id,
-                x=x,
-                y=y,
-                state=states[turn.id],
+                x=here[0],
+                y=here[1],
+                state=state,
                 move=turn.verdict.move.value,
                 confidence=None if turn.confidence is None else min(5, 1 + int(5 * max(0.0, turn.confidence))),
-                title=f"{turn.id}: {' '.join(turn.step.split())[:160]}",
+                label=" ".join(turn.step.split())[:160],
             )
         )
+    labels_at = max((x for x, _ in place.values()), default=LEFT) + RADIUS + 9
     return Drawing(
-        width=MARGIN * 2 + LANE * max(lane.values(), default=0),
-        height=MARGIN * 2 + ROW * max(depth.values(), default=0),
+        width=labels_at + LABEL,
+        height=TOP * 2 + ROW * len(turns),
+        labels_at=labels_at,
         nodes=tuple(nodes),
         lines=tuple(lines),
         root=root,
@@ -97,52 +105,26 @@ def _state(turn: Turn, *, stands: bool, solved: bool | None) -> str:
     return "repeated" if kinds else "dropped"
 
 
-def _depths(turns: Sequence[Turn]) -> dict[int, int]:
-    depth: dict[int, int] = {}
+def _lanes(turns: Sequence[Turn], path: frozenset[int]) -> dict[int, int]:
+    """How far in each turn stands: one more than its parent, unless its parent went on through it."""
+    last_child = {turn.parent: turn.id for turn in turns}
+    lane: dict[int | None, int] = {None: 0}
     for turn in turns:  # parents come before their children
-        depth[turn.id] = 1 if turn.parent is None else depth[turn.parent] + 1
-    return depth
+        parent_stands = turn.parent is None or turn.parent in path
+        goes_on = turn.id in path if parent_stands else last_child[turn.parent] == turn.id
+        lane[turn.id] = lane[turn.parent] + (0 if goes_on else 1)
+    return {turn.id: lane[turn.id] for turn in turns}
 
 
-def _lanes(turns: Sequence[Turn], path: frozenset[int], depth: dict[int, int]) -> dict[int, int]:
-    """Lane 0 is the path. A branch takes the first lane that is free over its whole depth."""
-    branches = _branches(turns, path)
-    lane = dict.fromkeys(path, 0)
-    taken: list[list[tuple[int, int]]] = []
-    for branch in branches:
-        top, bottom = depth[branch[0]] - 1, depth[branch[-1]]
-        number = next((n for n, spans in enumerate(taken) if all(bottom < a or b < top for a, b in spans)), len(taken))
-        if number == len(taken):
-            taken.append([])
-        taken[number].append((top, bottom))
-        lane.update(dict.fromkeys(branch, number + 1))
-    return lane
-
-
-def _branches(turns: Sequence[Turn], path: frozenset[int]) -> list[list[int]]:
-    """Chains of abandoned turns, in the order of time; the first child goes on in its parent's chain."""
-    chain: dict[int, list[int]] = {}
-    branches: list[list[int]] = []
-    for turn in turns:
-        if turn.id in path:
-            continue
-        above = chain.get(turn.parent) if turn.parent is not None else None
-        if above is None or above[-1] != turn.parent:
-            above = []
-            branches.append(above)
-        above.append(turn.id)
-        chain[turn.id] = above
-    return branches
-
-
-def _down(begin: tuple[int, int], end: tuple[int, int]) -> str:
+def _on(begin: tuple[int, int], end: tuple[int, int]) -> str:
     (x0, y0), (x1, y1) = begin, end
     if x0 == x1:
         return f"M{x0} {y0}V{y1}"
-    return f"M{x0} {y0}C{x1} {y0} {x1} {y0} {x1} {y1}"
+    bend = y1 - ROW // 2
+    return f"M{x0} {y0}V{bend - 4}Q{x0} {y1} {x1} {y1}"
 
 
 def _back(begin: tuple[int, int], end: tuple[int, int]) -> str:
     (x0, y0), (x1, y1) = begin, end
-    bow = 16 if x0 == x1 else 0
-    return f"M{x0} {y0}C{x0 - bow} {(y0 + y1) // 2} {x1 + 14} {y0} {x1 + RADIUS - 2} {y1 + RADIUS - 3}"
+    bow = max(x0, x1) + 26
+    return f"M{x0 + RADIUS} {y0}C{bow} {y0} {bow} {y1} {x1 + RADIUS + 1} {y1}"

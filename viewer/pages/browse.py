@@ -52,7 +52,7 @@ def browse(site: Site, request: Request) -> Response:
         number = min(number, max(1, -(-counted.total // PAGE)))
         rows = listed(looked.db, filters, judged=judged, limit=PAGE, offset=(number - 1) * PAGE)
         averages = means(looked.db, filters, judged=judged)
-        state = {"damage": looked.damage, "unread": looked.unread, "behind": looked.behind}
+        state: dict[str, Any] = {"damage": looked.damage, "unread": looked.unread, "behind": looked.behind}
     questions = questions_of(source, rows)
     return site.page(
         "browse.html",

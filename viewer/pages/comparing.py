@@ -9,19 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from viewer.charts import bin_width, histogram
-from viewer.comparison import CHANGES, compare as lay_beside
+from viewer.comparison import CHANGES
+from viewer.comparison import compare as lay_beside
 from viewer.filters import Filters, described, read_filters
 from viewer.folders import Source
 from viewer.library import Looked
 from viewer.pages.browse import questions_of
-from viewer.queries import KIND, RANGES, extent, kinds, listed, spread
+from viewer.queries import extent, kinds, listed, spread
 from viewer.samples import sample_at
 from viewer.site import Missing, Site
 from viewer.story import Piece, read_story
 
 PAGE = 40
 SLICES = ("model", "protocol", "persona", "critic", "family")
-RANGE_WORDS = {"turns": "Turns", "backtracks": "Backtracks", "tokens": "Tokens", "chars": "Length of the thought, characters"}
+RANGE_WORDS = {
+    "turns": "Turns",
+    "backtracks": "Backtracks",
+    "tokens": "Tokens",
+    "chars": "Length of the thought, characters",
+}
 CHANGE_WORDS = {"gained": "wrong → right", "lost": "right → wrong", "kept": "right in both", "missed": "wrong in both"}
 ATTEMPTS = 3
 """Attempts at one problem that are laid beside each other."""
@@ -49,7 +55,7 @@ class Side:
     def choices(self) -> dict[str, list[str]]:
         """What a side can be narrowed to: every value of a slice that has several."""
         known = kinds(self.looked.db).values()
-        found = {name: sorted({str(kind[name]) for kind in known}) for name in SLICES if name in KIND}
+        found = {name: sorted({str(kind[name]) for kind in known}) for name in SLICES}
         return {name: values for name, values in found.items() if len(values) > 1}
 
 
@@ -65,7 +71,9 @@ def compare(site: Site, request: Request) -> Response:
             a.looked.db, b.looked.db, (a.filters, b.filters), change=change, limit=PAGE, offset=(number - 1) * PAGE
         )
         plots = _plots(sides)
-        questions = questions_of(a.source, [{"problem_id": r["problem_id"], "offset": _offset(a, r)} for r in found.rows])
+        questions = questions_of(
+            a.source, [{"problem_id": r["problem_id"], "offset": _offset(a, r)} for r in found.rows]
+        )
         total = found.changes[change] if change else found.problems
         return site.page(
             "compare.html",
@@ -98,13 +106,18 @@ def problem(site: Site, request: Request) -> Response:
         query = "&".join(side.query for side in sides)
     question = next(answer["question"] for column in columns for answer in column)
     return site.page(
-        "compare_problem.html", here="compare", sides=sides, columns=columns, question=question, query=query,
+        "compare_problem.html",
+        here="compare",
+        sides=sides,
+        columns=columns,
+        question=question,
+        query=query,
         problem_id=problem_id,
     )
 
 
 def _sides(site: Site, request: Request, sources: list[Source], opened: ExitStack) -> tuple[Side, Side]:
-    """Both sides that the link names; what it leaves open is another folder of the kind, or another model of the same."""
+    """Both sides that the link names; left open, the second is another folder of the kind, or another model."""
     by_key = {source.key: source for source in sources}
     pairs = request.query_params.multi_items()
     given = {letter: request.query_params.get(letter, "") for letter in ("a", "b")}
@@ -121,8 +134,7 @@ def _sides(site: Site, request: Request, sources: list[Source], opened: ExitStac
     if first == second and filters["a"] == filters["b"]:
         models = sorted({str(kind["model"]) for kind in kinds(looked[0].db).values()})
         if len(models) > 1:
-            filters = {"a": filters["a"].model_copy(update={"model": models[:1]}), "b": filters["b"].model_copy(update={"model": models[1:2]})}
-            filters = {letter: Filters.model_validate(one.model_dump()) for letter, one in filters.items()}
+            filters = {letter: Filters(model=(model,)) for letter, model in zip("ab", models, strict=False)}
     return (
         Side("a", first, filters["a"], looked[0]),
         Side("b", second, filters["b"], looked[1]),
@@ -135,7 +147,7 @@ def _plots(sides: tuple[Side, Side]) -> list[Markup]:
     for name, title in RANGE_WORDS.items():
         reach = [extent(side.looked.db, side.filters, name) for side in sides]
         known = [one for one in reach if one]
-        if len(known) < 2 or all(low == high for low, high in known) and known[0] == known[1]:
+        if len(known) < 2 or (all(low == high for low, high in known) and known[0] == known[1]):
             continue
         low, high = min(one[0] for one in known), max(one[1] for one in known)
         width = bin_width(low, high)
@@ -168,6 +180,3 @@ def _answer(source: Source, row: dict[str, Any]) -> dict[str, Any]:
         "pieces": story.pieces,
         "given": said.given if said else None,
     }
-
-
-assert set(RANGE_WORDS) == set(RANGES)

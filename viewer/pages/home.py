@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from settings import UserError
+from viewer.filters import Filters
 from viewer.folders import Source
 from viewer.queries import count
-from viewer.filters import Filters
 from viewer.site import Site
 
 

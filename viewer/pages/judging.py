@@ -34,7 +34,9 @@ def put(site: Site, request: Request, body: bytes) -> Response:
 
 def judgements(site: Site, request: Request) -> Response:
     source = site.source(request, kinds=("run",))
-    return site.page("judgements.html", source=source, here="judgements", judgements=Judgements(source.path).all(), written=None)
+    return site.page(
+        "judgements.html", source=source, here="judgements", judgements=Judgements(source.path).all(), written=None
+    )
 
 
 def write(site: Site, request: Request, body: bytes) -> Response:

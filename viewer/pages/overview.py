@@ -41,14 +41,15 @@ SPREADS = {"turns": "Turns", "backtracks": "Backtracks", "tokens": "Tokens", "ch
 def overview(site: Site, request: Request) -> Response:
     source = site.source(request)
     if source.kind == "training":
-        return site.page("training.html", source=source, here="overview", **_training(source))
+        return site.page("training.html", source=source, here="overview", **training_context(source))
     with site.library.look(source) as looked:
         if source.kind == "evaluation":
-            return site.page("evaluation.html", source=source, here="overview", **_evaluation(source, looked))
-        return site.page("watch.html", source=source, here="overview", **_run(source, looked))
+            return site.page("evaluation.html", source=source, here="overview", **evaluation_context(source, looked))
+        return site.page("watch.html", source=source, here="overview", **run_context(source, looked))
 
 
-def _run(source: Source, looked: Looked) -> dict[str, Any]:
+def run_context(source: Source, looked: Looked) -> dict[str, Any]:
+    """What the page about a run shows."""
     counted = count(looked.db, Filters())
     growing = listed(looked.db, Filters(outcome=("growing",)), limit=40)
     newest = listed(looked.db, Filters(sort="newest"), limit=20)
@@ -73,8 +74,9 @@ def _run(source: Source, looked: Looked) -> dict[str, Any]:
     }
 
 
-def run_plots(looked: Looked, filters: Filters = Filters()) -> list[Markup]:
+def run_plots(looked: Looked) -> list[Markup]:
     """How lengths are spread in a run."""
+    filters = Filters()
     plots = []
     for name, title in SPREADS.items():
         reach = extent(looked.db, filters, name)
@@ -122,7 +124,8 @@ def _planned(source: Source) -> int | None:
         return None
 
 
-def _evaluation(source: Source, looked: Looked) -> dict[str, Any]:
+def evaluation_context(source: Source, looked: Looked) -> dict[str, Any]:
+    """What the page about an evaluation shows."""
     result = _json(source.path / "evaluation.json")
     counted = count(looked.db, Filters())
     models = result.get("models", [])
@@ -132,7 +135,9 @@ def _evaluation(source: Source, looked: Looked) -> dict[str, Any]:
         "counted": counted,
         "damage": looked.damage,
         "accuracy": intervals([_bar(model, "accuracy") for model in models], title="Accuracy") if models else "",
-        "no_answer": intervals([_bar(model, "no_answer_rate") for model in models], title="No answer") if models else "",
+        "no_answer": intervals([_bar(model, "no_answer_rate") for model in models], title="No answer")
+        if models
+        else "",
         "passes": _passes(models),
         "comparisons": result.get("comparisons", []),
         "live": not result and (_seconds_ago([source.samples]) or LATELY) < LATELY,
@@ -162,7 +167,8 @@ def _passes(models: Sequence[Mapping[str, Any]]) -> Markup:
     return curves(series, title="pass@k", percent=True, x_name="k")
 
 
-def _training(source: Source) -> dict[str, Any]:
+def training_context(source: Source) -> dict[str, Any]:
+    """What the page about a training shows."""
     report = _json(source.path / "training.json")
     history = report.get("history") or _history_so_far(source.path)
     plots = []

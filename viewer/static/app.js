@@ -123,7 +123,8 @@ function go(turn, { scroll = true } = {}) {
     const own = Number(element.dataset.of ?? turnsOf(element)[0]);
     const removed = element.dataset.removed === undefined ? Infinity : Number(element.dataset.removed);
     const walking = at !== null;
-    element.classList.toggle("now", walking && turnsOf(element).includes(String(at)));
+    const tells = element.dataset.of === undefined ? turnsOf(element) : [element.dataset.of];
+    element.classList.toggle("now", walking && tells.includes(String(at)));
     element.classList.toggle("ahead", walking && own > at);
     element.classList.toggle("gone-by", walking && removed <= at);
     if (element.classList.contains("node")) {
