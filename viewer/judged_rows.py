@@ -1,7 +1,7 @@
 """From judgements to training rows, in the columns of the run's own step labels and preference pairs.
 
-step_labels.judged.jsonl    the way from the root to each judged step; +1 good, -1 bad, 0 not judged
-preferences.judged.jsonl    a good step against a bad one in its place; a good thought against a bad one of its problem
+judged/step_labels.jsonl    the way from the root to each judged step; +1 good, -1 bad, 0 not judged
+judged/preferences.jsonl    a good step against a bad one in its place; a good thought against a bad one of its problem
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ from viewer.judgements import THOUGHT, Judgement, Judgements
 from viewer.story import export_settings
 
 RATINGS = {"good": 1, "bad": -1, "": 0}
-FILES = {"step_labels": "step_labels.judged.jsonl", "preferences": "preferences.judged.jsonl"}
+FOLDER = "judged"
 
 
 def export_judged(source: Source) -> dict[Path, int]:
-    """Write both files into the run's `exports/`. Returns the rows in each.
+    """Write both files into the run's folder `judged/`. Returns the rows in each.
 
     Raises:
         UserError: the folder cannot be written, or a judged journey is damaged.
@@ -39,15 +39,16 @@ def export_judged(source: Source) -> dict[Path, int]:
         "step_labels": [row for journey, marks in found for row in label_rows(journey, marks)],
         "preferences": list(pair_rows(found, settings)),
     }
-    folder = source.path / "exports"
+    folder = source.path / FOLDER
     written: dict[Path, int] = {}
-    for name, file in FILES.items():
+    for name, made in rows.items():
+        file = folder / f"{name}.jsonl"
         try:
             folder.mkdir(exist_ok=True)
-            (folder / file).write_text("".join(map(line, rows[name])), encoding="utf-8")
+            file.write_text("".join(map(line, made)), encoding="utf-8")
         except OSError as error:
-            raise UserError(f"{folder / file}: cannot be written: {error.strerror}") from None
-        written[folder / file] = len(rows[name])
+            raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+        written[file] = len(made)
     return written
 
 

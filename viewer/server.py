@@ -26,6 +26,7 @@ PAGES = {
     "/": home.home,
     "/see/{key}": browse.browse,
     "/see/{key}/journey/{id:path}": journey.journey,
+    "/see/{key}/rows/{id:path}": journey.rows,
     "/see/{key}/overview": overview.overview,
     "/see/{key}/judgements": judging.judgements,
     "/compare": comparing.compare,

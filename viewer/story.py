@@ -35,12 +35,10 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of a journey: the rows that exports make of it."""
+class Rows:
+    """The rows that exports make of a journey."""
 
-    refused: str
-    """Why it is no row of journey_sft, or ''."""
-    row: Mapping[str, Any] | None
+    sft: Mapping[str, Any] | None
     pairs: tuple[Mapping[str, Any], ...]
     labels: tuple[Mapping[str, Any], ...]
 
@@ -59,7 +57,8 @@ class Story:
     thought: Thought | None
     pieces: tuple[Piece, ...]
     shortcut: str
-    fate: Fate
+    refused: str
+    """Why it is no row to learn from, or ''."""
 
 
 def read_story(source: Source, journey_id: str) -> Story | None:
@@ -102,7 +101,7 @@ def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None =
         thought=thought,
         pieces=tuple(pieces(thought)) if thought else (),
         shortcut=shortcut,
-        fate=_fate(journey, thought, settings),
+        refused=_refused(journey, thought, settings),
     )
 
 
@@ -128,16 +127,25 @@ def export_settings(source: Source) -> ExportSettings:
         return ExportSettings()
 
 
-def _fate(journey: Journey, thought: Thought | None, settings: ExportSettings) -> Fate:
-    refusal = accepted(journey, settings)
-    why = REFUSALS.get(refusal, refusal) if refusal else ""
-    if not refusal and thought and not thought.gate.passed:
-        why = "its thought failed the fidelity gate"
-    good = not why and thought is not None
-    pairs = tuple(step_pairs(journey, settings, lambda one: stitch(one, shortcut=True))) if good else ()
-    return Fate(
-        refused=why,
-        row=sft_row(journey, thought, settings) if good and thought else None,
-        pairs=pairs,
-        labels=tuple(step_labels(journey, accepted=refusal is None)),
+def rows_of(source: Source, journey_id: str) -> Rows | None:
+    """The rows of one journey; None where the run has none, or it has not ended. Raises UserError."""
+    settings = export_settings(source)
+    with Store(source.store, read_only=True) as store:
+        journey = store.get(journey_id)
+        thought = store.thought(journey_id, shortcut=False) if journey else None
+    if journey is None or not journey.turns:
+        return None
+    thought = thought or stitch(journey)
+    good = not _refused(journey, thought, settings)
+    return Rows(
+        sft=sft_row(journey, thought, settings) if good else None,
+        pairs=tuple(step_pairs(journey, settings, lambda one: stitch(one, shortcut=True))) if good else (),
+        labels=tuple(step_labels(journey, accepted=accepted(journey, settings) is None)),
     )
+
+
+def _refused(journey: Journey, thought: Thought | None, settings: ExportSettings) -> str:
+    refusal = accepted(journey, settings)
+    if refusal:
+        return REFUSALS.get(refusal, refusal)
+    return "" if thought and thought.gate.passed else "its thought failed the fidelity gate"

@@ -12,7 +12,10 @@ from viewer.judgements import Judgements
 from viewer.queries import place_of, row_of, siblings
 from viewer.samples import sample_at
 from viewer.site import Missing, Site
-from viewer.story import read_story
+from viewer.story import read_story, rows_of
+
+MOST_WAYS, MOST_STEPS = 12, 30
+"""Ways through the tree, and the last steps of each, that are shown of the step labels."""
 
 
 def journey(site: Site, request: Request) -> Response:
@@ -45,6 +48,13 @@ def journey(site: Site, request: Request) -> Response:
     if story is None:
         raise Missing(f"{source.key} has no journey {journey_id!r}.")
     return site.page("journey.html", story=story, **context)
+
+
+def rows(site: Site, request: Request) -> Response:
+    """The rows that a journey became: asked for when somebody opens them, since a long journey has many."""
+    source = site.source(request, kinds=("run",))
+    found = rows_of(source, request.path_params["id"])
+    return site.page("rows.html", source=source, rows=found, most_ways=MOST_WAYS, most_steps=MOST_STEPS)
 
 
 def _sample(source: Source, row: dict[str, Any]) -> dict[str, Any]:

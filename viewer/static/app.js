@@ -188,8 +188,10 @@ function note(turn = at ?? -1) {
   area.maxLength = 4000;
   box.append(area);
   area.focus();
+  let over = false;
   const end = (kept) => {
-    if (!area.isConnected) return;
+    if (over) return;
+    over = true;  // taking it away takes the focus from it, which asks for the end again
     const text = area.value.trim();
     area.remove();
     if (kept && text !== $(".note", box).textContent) keep(turn, box.dataset.mark, text);
@@ -260,6 +262,17 @@ document.addEventListener("mouseover", (event) => {
   const over = event.target.closest?.("#desk [data-turn], #desk .piece, #desk tr[data-turns]");
   light(over ? turnsOf(over) : []);
 });
+for (const details of $$("details[data-load]")) {
+  details.addEventListener("toggle", async () => {
+    const address = details.dataset.load;
+    if (!details.open || !address) return;
+    delete details.dataset.load;
+    const page = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
+    const rows = $("#rows", page) ?? $(".notice", page);
+    if (rows) $("p", details).replaceWith(document.importNode(rows, true));
+    gatherMarked();
+  });
+}
 const form = $("form.filters");
 if (form) {
   let timer;
