@@ -46,6 +46,9 @@ _FORMULA = re.compile(
     re.DOTALL,
 )
 
+_PROSE = re.compile(r"\s[A-Za-z]{2,}[\s,.]")
+"""A word among spaces between two dollar signs: they were sums of money."""
+
 
 def shown(text: str) -> Markup:
     """The text for a page: formulas drawn, everything else as it was written."""
@@ -58,7 +61,8 @@ def _pieces(text: str) -> Iterator[Markup]:
         if number == MOST:
             break
         formula = next(group for group in found.groups() if group is not None)
-        drawn = _drawn(formula.strip(), found.lastgroup in ("display", "bracket"))
+        prose = found.lastgroup == "dollar" and _PROSE.search(formula)
+        drawn = None if prose else _drawn(formula.strip(), found.lastgroup in ("display", "bracket"))
         if drawn is not None:
             yield escape(text[end : found.start()])
             yield drawn

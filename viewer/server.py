@@ -69,6 +69,7 @@ class ViewServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((ADDRESS, port))
+            self._socket.listen(128)  # from now on the link can be opened; it is answered once we serve
         except OSError as error:
             self._socket.close()
             raise UserError(f"--port {port}: {error.strerror}; name another, or leave it out for a free one") from None
