@@ -8,13 +8,16 @@ ALL := .venv/.all-installed
 CONFIG ?= configs/embedded.yaml
 SETUP := requirements/install.sh requirements/model.txt
 
-.PHONY: help generate test test-fast test-gpu lint format bench install lock clean
+.PHONY: help generate experiment test test-fast test-gpu lint format bench install lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 generate: $(CORE) ## make a dataset with the embedded model (CONFIG=configs/..., ARGS="--num-problems 50")
 	@$(PY) run.py generate --config $(CONFIG) $(ARGS)
+
+experiment: $(ALL) ## journey against shortcut, end to end (SIZE=smoke|cpu|gpu; without it a GPU decides)
+	@$(PY) -m experiments.journey_vs_shortcut $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 test: lint ## everything: formatting, lint, types, import contracts, all tests
 	@echo "[test] pytest" && $(PY) -m pytest $(ARGS)

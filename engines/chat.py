@@ -20,6 +20,9 @@ MARKER = re.compile(r"<\|[^\s<>|]{1,40}\|>|</?[a-z_]{1,24}>|<</?[A-Z]+>>|\[/?[A-
 ALWAYS = re.compile(r"<\|[A-Za-z_][\w ]{0,38}\|>|</?think(?:ing)?>")
 """Control in most model families, so never passed on even when this tokenizer would not mind."""
 
+FOLLOWING = "A"
+"""Stands for the word with which an open message goes on."""
+
 
 class Chat:
     """Turns messages into prompts for one tokenizer."""
@@ -36,7 +39,7 @@ class Chat:
     def ids(self, messages: Sequence[LLMMessage], *, continue_final_message: bool = False) -> list[int]:
         """The prompt's token ids; see `text`."""
         rendered = self.text(messages, continue_final_message=continue_final_message)
-        return list(self.tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        return self._open_ids(rendered) if continue_final_message else self._ids(rendered)
 
     def text(self, messages: Sequence[LLMMessage], *, continue_final_message: bool = False) -> str:
         """The prompt in the model's own chat format, ready for the next assistant turn.
@@ -59,6 +62,24 @@ class Chat:
         if not found:
             raise EngineRefused("the model's chat template hides assistant messages, so they cannot be continued")
         return before + opening
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _open_ids(self, text: str) -> list[int]:
+        """The ids of a text that a word will follow.
+
+        Where a text ends in blank lines many tokenizers make one token of them that never stands before a word: a model
+        shown it goes on with another new line. So the ids are those that the text has in front of a word.
+        """
+        plain = self._ids(text)
+        if text == text.rstrip() or not getattr(self.tokenizer, "is_fast", False):
+            return plain
+        both = self.tokenizer(text + FOLLOWING, add_special_tokens=False, return_offsets_mapping=True)
+        ends = [end for _, end in both["offset_mapping"]]
+        if len(text) not in ends:  # the last space belongs to the word that follows
+            return plain
+        return list(both["input_ids"][: ends.index(len(text)) + 1])
 
     def neutral(self, message: LLMMessage) -> str:
         """A message's text in which nothing acts as control."""

@@ -26,6 +26,7 @@ def resolve(model: str) -> str:
             raise UserError(f"model: {model}: neither config.json nor adapter_config.json in it; is it a checkpoint?")
         return str(folder)
     looks_like_path = model.startswith(("/", "./", "../", "~")) or model.count("/") > 1
+    looks_like_path |= "/" in model and folder.parent.is_dir()  # outputs/typo beside outputs/sft
     if folder.exists():
         raise UserError(f"model: {model}: is a file; name the checkpoint folder that holds config.json")
     if looks_like_path:

@@ -19,9 +19,11 @@ from agents.policy import PolicyPrompt
 from agents.roles import PolicyView
 from engines.checkpoint import adapter_base, resolve
 from engines.contract import EngineSettings
-from engines.open import engine_kind, is_url
+from engines.embedded import gguf_file
+from engines.open import is_url
 from evaluation.settings import EvaluateSettings, ModelSettings, label_of, plain_engine
-from problems.answers import final_answer, tidy
+from journeys.solutions import split_solutions
+from problems.answers import final_answer, result_of, tidy
 from settings import UserError
 
 CLOSING_TAGS = re.compile(r"</think(?:ing)?>|<\|end_of_(?:thought|thinking)\|>|</Thought>")
@@ -45,8 +47,7 @@ class Candidate:
     def of(cls, model: ModelSettings, settings: EvaluateSettings) -> "Candidate":
         """Raises UserError for a folder or persona that is not there or cannot be used, before anything is loaded."""
         engine = settings.engine_of(model)
-        if not is_url(engine.model) and engine_kind(engine) != "scripted":
-            adapter_base(resolve(engine.model))
+        _check_model(engine)
         own = Path(engine.model).expanduser() / OWN_PERSONA
         persona = load_policy(model.persona or (str(own) if own.is_file() else settings.persona))
         if persona.mode != "monologue":
@@ -64,16 +65,19 @@ class Candidate:
         """The prompt. Built from the question's text alone: no reference answer is at hand here."""
         return self._prompt.messages(PolicyView(journey_id="", question=question, path=(), turns=(), seed=0))
 
-    def answer_in(self, text: str) -> str | None:
+    def answer_in(self, text: str, *, cut_off: bool = False) -> str | None:
         """The final answer that a solution states; None where it states none.
 
         Behind the end of the thought, if the thought ends; else the last answer stated anywhere.
+
+        Args:
+            cut_off: the text ends where its tokens ran out: an answer that reaches this end may be half a number.
         """
         behind = self._behind_the_thought(text)
         if behind is None:
-            return final_answer(text)
-        stated = final_answer(behind)
-        if stated is None and "\n" not in behind.strip() and len(behind) <= LONGEST_BARE_ANSWER:
+            return last_stated(text, cut_off=cut_off)
+        stated = last_stated(behind, cut_off=cut_off)
+        if stated is None and not cut_off and "\n" not in behind.strip() and len(behind) <= LONGEST_BARE_ANSWER:
             return tidy(behind)
         return stated
 
@@ -94,6 +98,28 @@ class Candidate:
             "persona_digest": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12],
             "weights": fingerprint(Path(self.engine.model).expanduser()),
         }
+
+
+def last_stated(text: str, *, cut_off: bool = False) -> str | None:
+    """The last answer stated in a text, whatever is said after it; a calculation stands for its result."""
+    solutions = split_solutions(text)
+    if cut_off and solutions and solutions[-1].end == len(text) and not text.endswith("}"):
+        solutions = split_solutions(text[: max(text.rfind("\n"), text.rfind(". ")) + 1])
+    if solutions:
+        stated = final_answer(text[: solutions[-1].end]) or tidy(solutions[-1].answer)
+    else:
+        stated = None if cut_off else final_answer(text)
+    return result_of(stated) or stated if stated else None
+
+
+def _check_model(engine: EngineSettings) -> None:
+    """Raise UserError for a model that is not there, as far as can be known without loading or downloading it."""
+    if engine.engine == "scripted" or engine.script is not None or is_url(engine.model):
+        return
+    if engine.model == "embedded":
+        gguf_file()
+    else:
+        adapter_base(resolve(engine.model))
 
 
 def fingerprint(folder: Path) -> str | None:

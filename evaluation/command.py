@@ -1,6 +1,7 @@
 """`python run.py evaluate`: the stages of an evaluation, in order."""
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from evaluation.tables import sheets
 from journeys.record import Problem
 from problems.sources import ProblemSettings, load_problems
 from problems.verifier import Verifier
+
+logger = logging.getLogger(__name__)
 
 Open = Callable[[EngineSettings], Engine]
 
@@ -59,8 +62,8 @@ async def evaluate(
     Raises:
         UserError: something the user can mend; found before a model loads wherever it can be known.
     """
-    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     candidates = [Candidate.of(model, settings) for model in settings.models]
+    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     folder = EvaluationFolder(settings.folder(recipe))
     outcome = Outcome(folder, None)
     with folder.held(settings, candidates):
@@ -78,16 +81,17 @@ async def evaluate(
         if outcome.result is not None:
             folder.write(outcome.result, _markdown(outcome.result))
             draw(outcome.result, folder.plot)
-            _fill_cards(candidates, outcome.result)
+            if settings.card:
+                _fill_cards(candidates, outcome.result)
     return outcome
 
 
 def preview(settings: EvaluateSettings, *, recipe: Path | None = None) -> Preview:
     """What an evaluation would do. No model is loaded and nothing is written."""
-    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     candidates = [Candidate.of(model, settings) for model in settings.models]
+    problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     return Preview(
-        config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
+        config=settings.model_copy(update={"name": settings.folder(recipe).name}).written_out(),
         problems=len(problems),
         prompts={candidate.label: candidate.messages(problems[0].question) for candidate in candidates},
     )
@@ -180,4 +184,7 @@ def _fill_cards(candidates: Sequence[Candidate], evaluation: dict[str, Any]) -> 
     for candidate, model in zip(candidates, evaluation["models"], strict=True):
         folder = Path(candidate.engine.model).expanduser()
         if (folder / "training.json").is_file():
-            write_into_card(folder / "README.md", evaluation, model)
+            try:
+                write_into_card(folder / "README.md", evaluation, model)
+            except (OSError, UnicodeDecodeError) as error:  # the figures are safe; a card may lie where nobody writes
+                logger.warning("card not filled model=%s: %s", candidate.label, error)

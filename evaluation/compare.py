@@ -1,4 +1,4 @@
-"""Models side by side, on the same problems: paired differences, every pair of models."""
+"""Models side by side, on the same problems: paired differences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -8,15 +8,20 @@ from evaluation.facts import ProblemFacts
 from evaluation.intervals import Difference, holm, paired
 from evaluation.settings import EvaluateSettings
 
+ALL_PAIRS_UP_TO = 5
+"""Models; beyond, the pairs are more than a person reads."""
+
 Figure = Callable[[ProblemFacts], float]
 
 
 def comparisons(models: Mapping[str, Sequence[ProblemFacts]], settings: EvaluateSettings) -> list[dict[str, Any]]:
-    """For each pair the accuracy and the no-answer rate of the second less those of the first, in families as well.
+    """The accuracy and the no-answer rate of each pair's second model less those of its first, in families as well.
 
-    `p_holm` is the accuracy's p adjusted for the number of pairs compared.
+    `compare` says which pairs; `p_holm` is the accuracy's p adjusted for their number.
     """
-    pairs = list(combinations(models, 2))
+    labels = list(models)
+    every_pair = settings.compare == "all" or (settings.compare == "auto" and len(labels) <= ALL_PAIRS_UP_TO)
+    pairs = list(combinations(labels, 2)) if every_pair else [(labels[0], other) for other in labels[1:]]
     made = [_compared(models[first], models[second], settings) for first, second in pairs]
     adjusted = holm([one["accuracy"]["p"] for one in made])
     return [

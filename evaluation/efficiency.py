@@ -21,6 +21,8 @@ Clusterer = Callable[[Sequence[str]], Sequence[int]]
 
 SAME = 0.5
 """Overlap from which two solutions follow one strategy."""
+LEADERS = 64
+"""Strategies that a solution is compared with, so that a text of thousands of answers costs no quadratic time."""
 _ENDING = re.compile(r"(?:\s|</?[A-Za-z]{1,20}>|<\|[a-z_]{1,40}\|>)*")
 
 
@@ -82,7 +84,7 @@ def by_operations(texts: Sequence[str]) -> list[int]:
     strategies = []
     for number, signature in enumerate(signatures):
         same = next((leader for leader, other in leaders if _overlap(signature, other) >= SAME), None)
-        if same is None:
+        if same is None and len(leaders) < LEADERS:
             leaders.append((number, signature))
         strategies.append(number if same is None else same)
     return strategies

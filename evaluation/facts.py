@@ -1,6 +1,5 @@
 """From samples.jsonl to the few numbers of each sample that every figure is made of. Texts are read and let go."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +10,6 @@ from evaluation.selectors import SCORER_BY_NAME
 from journeys.record import Problem
 from problems.numbers import plain_number
 from problems.verifier import Verifier, normal_text
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

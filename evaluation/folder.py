@@ -45,7 +45,7 @@ class EvaluationFolder:
             asked = self._agree(settings, candidates)
             with self._writing():
                 write_whole(self.candidates, json.dumps(asked, indent=2) + "\n")
-                write_whole(self.recipe, as_yaml(settings.model_dump(mode="json")))
+                write_whole(self.recipe, as_yaml(settings.written_out()))
             yield
 
     def write(self, evaluation: dict[str, Any], table: str) -> None:

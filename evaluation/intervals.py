@@ -8,8 +8,9 @@ holm             several comparisons at once: Holm's step-down adjustment (Holm 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from journeys.record import Record
 
-DRAWN_AT_ONCE = 4_000_000
+DRAWN_AT_ONCE = 2_000_000
 """Indices drawn in one piece, so that memory stays flat for large sets."""
 
 Values = NDArray[np.float64]
@@ -79,7 +80,10 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     differing = only_first + only_second
     if not differing:
         return 1.0
-    tail = sum(math.comb(differing, few) for few in range(min(only_first, only_second) + 1))
+    ways = tail = 1
+    for few in range(min(only_first, only_second)):
+        ways = ways * (differing - few) // (few + 1)  # from C(n, few) to C(n, few + 1)
+        tail += ways
     return min(1.0, float(Fraction(2 * tail, 2**differing)))
 
 
@@ -123,15 +127,31 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def _resampled(values: Values, *, resamples: int, seed: int) -> Values:
-    """The means of `resamples` draws of as many values, with replacement."""
-    rng = np.random.default_rng(seed)
+    """The means of `resamples` draws of as many values, with replacement; rounded, so that 0 is 0."""
     many = len(values)
+    pieces = [draws @ values / many for draws in _draws(many, resamples, seed)]
+    return np.concatenate(pieces).round(12)
+
+
+def _draws(many: int, resamples: int, seed: int) -> Iterable[Values]:
+    """For each resample how often each of `many` is in it. Figures of one size share their draws, and their cost."""
+    if many * resamples <= DRAWN_AT_ONCE:
+        return _kept_draws(many, resamples, seed)
+    return _drawn(many, resamples, seed)
+
+
+@lru_cache(maxsize=8)
+def _kept_draws(many: int, resamples: int, seed: int) -> tuple[Values, ...]:
+    return tuple(_drawn(many, resamples, seed))
+
+
+def _drawn(many: int, resamples: int, seed: int) -> Iterator[Values]:
+    rng = np.random.default_rng(seed)
     at_once = max(1, DRAWN_AT_ONCE // many)
-    pieces = [
-        values[rng.integers(0, many, size=(min(at_once, resamples - done), many))].mean(axis=1)
-        for done in range(0, resamples, at_once)
-    ]
-    return np.concatenate(pieces)
+    for done in range(0, resamples, at_once):
+        rows = min(at_once, resamples - done)
+        places = rng.integers(0, many, size=(rows, many)) + many * np.arange(rows)[:, None]
+        yield np.bincount(places.ravel(), minlength=rows * many).reshape(rows, many).astype(np.float64)
 
 
 def _percentiles(means: Values, confidence: float) -> tuple[float, float]:

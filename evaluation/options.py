@@ -1,9 +1,11 @@
 """The command `evaluate` on the command line: options, help, what they stand for. Help imports nothing heavy."""
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +64,22 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
         planned = preview(recipe, recipe=args.config)
         _print_json(report.as_json(planned)) if args.json else report.print_preview(planned)
         return ""
-    outcome = asyncio.run(evaluate(recipe, recipe=args.config))
+    with _stopped_in_order():
+        outcome = asyncio.run(evaluate(recipe, recipe=args.config))
     if outcome.lost:
         return f"{outcome.lost} samples lost, the last to {outcome.last_error}; run the same command to draw them again"
     _print_json(outcome.result) if args.json else report.print_outcome(outcome)
     return ""
+
+
+@contextlib.contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: close engines and workers, and say how to go on."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def overrides(args: argparse.Namespace, flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,16 @@ from journeys.record import Record
 from problems.equations import equations
 
 MARKERS = {
-    "wait": r"\bwait\b|\bhold on\b|\bhang on\b",
+    "wait": r"(?:^|[.!?…:\n>]\s*|\b(?:oh|but|no|so|ok|okay),?\s+)(?:wait\b|hold on\b|hang on\b)",
     "hmm": r"\bhmm+\b",
     "check": r"\blet(?:'s| me| us) (?:\w+ )?(?:check|double-check|verify|recheck|re-check)\b|\bdouble-check(?:ing)?\b|"
     r"\bI(?:'ll| will| should) (?:\w+ )?(?:check|verify)\b",
     "redo": r"\blet(?:'s| me) (?:\w+ )?(?:redo|recompute|recalculate|re-do|try (?:that )?again|start over)\b|"
     r"\blet me do that again\b|\bI'll (?:redo|do that part again|try again)\b|\bonce more\b",
-    "admits": r"\b(?:that|this|it)(?:'s| is| was|(?: is)?n't| is not) (?:\w+ ){0,2}(?:wrong|off|incorrect|a mistake)\b|"
-    r"\b(?:that|this) (?:is not|isn't|doesn't look|does not look) right\b|\bI made (?:a|an) (?:mistake|error|slip)\b|"
-    r"\bno, that\b",
+    "admits": r"\b(?:that|this|it)(?:'s| is| was) (?:(?:just|quite|clearly|still|also|probably|obviously|a bit) )?"
+    r"(?:wrong|incorrect|a mistake|not (?:quite )?right|off(?=[.,!;:\n]|$))|"
+    r"\b(?:that|this|it) (?:isn't|doesn't look|does not look|can't be|cannot be) (?:quite )?right\b|"
+    r"\bI made (?:a|an) (?:\w+ )?(?:mistake|error|slip)\b|\bno, that\b",
     "actually": r"\bactually\b",
     "alternatively": r"\balternatively\b|\banother way\b|\bon second thought\b",
 }

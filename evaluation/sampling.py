@@ -131,7 +131,8 @@ class Sampler:
     async def _keep(self, problem: Problem, number: int, reply: CreateResult, cost: Cost) -> None:
         try:
             text = _with_thought(reply)
-            answer = self.candidate.answer_in(text)
+            cut_off = reply.finish_reason == "length"
+            answer = self.candidate.answer_in(text, cut_off=cut_off)
             verification = await self.verifier.verify(problem, answer)
             sample = Sample(
                 model=self.candidate.label,
@@ -140,7 +141,7 @@ class Sampler:
                 question=problem.question,
                 sample=number,
                 text=text,
-                finish="length" if reply.finish_reason == "length" else "stop",
+                finish="length" if cut_off else "stop",
                 status=verification.status,
                 answer=answer,
                 tokens=cost.completion_tokens,

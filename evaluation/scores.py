@@ -9,7 +9,6 @@ from evaluation.facts import Facts, ProblemFacts
 from evaluation.intervals import Estimate, clustered, wilson
 from evaluation.selectors import SUBSETS, best_of, maj_at, maj_is_exact, pass_at
 from evaluation.settings import EvaluateSettings
-from journeys.record import seed_for
 
 
 def scored(problems: Sequence[ProblemFacts], settings: EvaluateSettings) -> dict[str, Any]:
@@ -45,12 +44,11 @@ def _passed(problem: ProblemFacts, k: int) -> float:
 def _selections(problems: Sequence[ProblemFacts], settings: EvaluateSettings) -> dict[str, Any]:
     """One answer out of k samples: by vote, and by each scorer."""
     n = settings.samples
-    seeds = {problem.problem_id: seed_for(settings.seed, problem.problem_id, "maj") for problem in problems}
 
     def voted(problem: ProblemFacts, k: int) -> float:
         right = frozenset(facts.group for facts in problem.samples if facts.right and facts.group is not None)
         groups = [facts.group for facts in problem.samples]
-        return maj_at(groups, right, k, seed=seeds[problem.problem_id])
+        return maj_at(groups, right, k, seed=settings.seed)
 
     def chosen(problem: ProblemFacts, k: int, scorer: int) -> float:
         scores = [facts.scores[scorer] for facts in problem.samples]

@@ -5,10 +5,13 @@ right. pass@k and best-of-k have closed forms; maj@k counts every subset where t
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
-from random import Random
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.samples import Sample
 
@@ -44,25 +47,27 @@ def pass_at(n: int, right: int, k: int) -> float:
     return 1.0 - math.comb(n - right, k) / math.comb(n, k)
 
 
-def majority(groups: Sequence[int | None]) -> int | None:
-    """The group with most votes; ties go to the one that was voted for first. None where nobody votes.
-
-    `groups` has one entry for each sample, in order: the number of its answer (equal ones share it) or None.
-    """
-    votes: dict[int, int] = {}
-    for group in groups:
-        if group is not None:
-            votes[group] = votes.get(group, 0) + 1
-    return max(votes, key=votes.__getitem__) if votes else None  # a dict keeps order: the first of the largest
-
-
 def maj_at(groups: Sequence[int | None], right: frozenset[int], k: int, *, seed: int) -> float:
-    """The share of subsets of k samples whose majority answer is right; subsets keep the order of the samples."""
-    won = looked_at = 0
-    for subset in _subsets(len(groups), k, seed=seed):
-        looked_at += 1
-        won += majority([groups[place] for place in subset]) in right
-    return won / looked_at
+    """The share of subsets of k samples whose majority answer is right.
+
+    Votes are counted answer by answer; a tie goes to the answer that an earlier sample gave, and a sample without an
+    answer does not vote: where none votes, nothing is right.
+
+    Args:
+        groups: for each sample, in order, the number of its answer (equal ones share it) or None.
+        right: the numbers of right answers.
+    """
+    answers = sorted({group for group in groups if group is not None})
+    if not right.intersection(answers):
+        return 0.0
+    given = np.array([[group == answer for answer in answers] for group in groups])
+    chosen = _subsets(len(groups), k, seed)
+    votes = chosen.astype(np.int64) @ given.astype(np.int64)
+    order = np.arange(len(groups))[None, :, None]
+    first = np.where(chosen[:, :, None] & given[None], order, len(groups)).min(axis=1)
+    winner = (votes * (len(groups) + 1) - first).argmax(axis=1)
+    won = np.isin(np.array(answers)[winner], list(right)) & (votes.max(axis=1) > 0)
+    return float(won.mean())
 
 
 def maj_is_exact(n: int, k: int) -> bool:
@@ -81,10 +86,13 @@ def best_of(scores: Sequence[float | None], right: Sequence[bool], k: int) -> fl
     return chosen / math.comb(n, k)
 
 
-def _subsets(n: int, k: int, *, seed: int) -> Iterator[Sequence[int]]:
+@lru_cache(maxsize=64)
+def _subsets(n: int, k: int, seed: int) -> NDArray[np.bool_]:
+    """Subsets of k of n samples, one a row: True for a sample that is in it. All of them, or as many random ones."""
     if maj_is_exact(n, k):
-        yield from combinations(range(n), k)
-        return
-    draw = Random(seed)
-    for _ in range(SUBSETS):
-        yield sorted(draw.sample(range(n), k))
+        places = np.array(list(combinations(range(n), k)))
+    else:
+        places = np.random.default_rng(seed).random((SUBSETS, n)).argsort(axis=1)[:, :k]
+    chosen = np.zeros((len(places), n), dtype=np.bool_)
+    np.put_along_axis(chosen, places, True, axis=1)
+    return chosen

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -32,7 +32,10 @@ class ModelSettings(EngineSettings):
     label: str = ""
     """Its name in tables and in samples.jsonl; the model's own unless given."""
     persona: str | None = None
-    """Asks this model with that persona, whatever its folder holds; null leaves it to `auto`, see `persona` above."""
+    """Asks this model with that persona, whatever its folder holds; null takes the folder's own, else `persona`."""
+
+    def __str__(self) -> str:
+        return label_of(self)
 
 
 class EvaluationSampling(Sampling):
@@ -69,10 +72,14 @@ class EvaluateSettings(Settings):
     """For pass@k, maj@k and best-of-k; null takes 1, 2, 4, ... and `samples` itself."""
     best_of: tuple[str, ...] = ("logprob",)
     """Scorers for best-of-k: `logprob` (mean log-probability of a token) and `shortest`."""
+    compare: Literal["auto", "all", "first"] = "auto"
+    """Which models are compared: every pair, or each with the first; `auto` takes every pair of up to five models."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of every interval."""
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of problems."""
+    card: bool = True
+    """Put a row about this evaluation into the README.md of each model folder that training wrote."""
     verify_timeout: float = Field(3.0, gt=0)
     """Seconds of CPU time that one comparison of answers may take; past it the answer is `unparsed`."""
 
@@ -134,6 +141,11 @@ class EvaluateSettings(Settings):
         shared = self.engine.model_dump() | {"model": model.model}
         own = {key: getattr(model, key) for key in model.model_fields_set if key in EngineSettings.model_fields}
         return EngineSettings.model_validate(shared | own)
+
+    def written_out(self) -> dict[str, Any]:
+        """The recipe in full, to be read again. What a model leaves to `engine` stays left to it."""
+        models = [model.model_dump(mode="json", exclude_unset=True) for model in self.models]
+        return self.model_dump(mode="json") | {"models": models}
 
     def binding(self) -> dict[str, Any]:
         """The keys that decide which text a model gives to which problem; a resumed evaluation must agree on them.

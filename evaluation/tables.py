@@ -56,7 +56,8 @@ def _figures(evaluation: Mapping[str, Any]) -> Sheet:
     count, samples = evaluation["problems"]["count"], evaluation["samples"]
     level = f"{evaluation['confidence']:.0%}"
     how = first["accuracy"]["method"]
-    note = f"{count} problems, {samples} samples each; intervals of {level}: {how}."
+    each = "one sample" if samples == 1 else f"{samples} samples"
+    note = f"{count} problems, {each} each; intervals of {level}: {how}."
     if voted:
         note += f" maj@{voted[-1]} over {first['maj_at'][voted[-1]]['over']}."
     return Sheet("Accuracy", tuple(heads), tuple(rows), note)

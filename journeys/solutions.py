@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 
 from journeys.record import Record
-from journeys.stitching.prose import sentences
 
 LONGEST_ANSWER = 400
 """Characters looked at for one answer."""
@@ -16,7 +15,7 @@ LONGEST_ANSWER = 400
 _BOX = re.compile(r"\\f?boxed\s*\{")
 _LABEL = re.compile(
     r"(?:^|(?<=[\n.!?;:>]))[ \t]*(?:\*\*|__|#+[ \t]*)?(?:(?:the|my)[ \t]+)?(?:final[ \t]+)?answer(?:\*\*|__)?"
-    r"[ \t]*[:=][ \t]*(?:\*\*|__)?[ \t]*|(?:^|(?<=\n))[ \t]*####[ \t]*(?=\S)",
+    r"[ \t]*[:=][ \t]*(?:\*\*|__)?[ \t]*|(?:^|(?<=\n))[ \t]*####[ \t]*(?=\S)|(?<=\s)####[ \t]*(?=[-$]*\d)",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
@@ -45,13 +44,16 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.!?;\n]\s|\n|,?\s(?:so|thus|hence|therefore)\b", re.IGNORECASE)
+_PART_END = re.compile(r"[,.!?:;)]\s|\n|\s(?:so|thus|hence|therefore|then)\b", re.IGNORECASE)
+"""Nobody boxes what is merely supposed: only the words right before a box can take it back."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=\S)")
 _REASON = re.compile(
     r",?\s+(?:because|since|as\s+(?:required|claimed|before|expected)|so\s|which\s|but\s).*$", re.DOTALL
 )
 _WRAPPERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
 _PLACEHOLDER = re.compile(r"(?:\.{2,}|…|\?+|_+|-{2,}|\[[A-Za-z ]+\]|<[^<>]*>)")
 _RESTATES = re.compile(
-    r"(?:\s|<[|/]{0,2}\w+\|?>|\b(?:so|thus|therefore|hence|and|finally)\b|[,.:*#]|-{3,})*", re.IGNORECASE
+    r"(?:\s|<[|/]{0,2}\w+\|?>|\b(?:so|thus|therefore|hence|and|finally|step\s+\d+)\b|[,.:*#]|-{3,})*", re.IGNORECASE
 )
 _TRAILING = re.compile(r"(?:\$\$?|\*\*|\\\)|\\\]|[.!)])*")
 
@@ -103,7 +105,7 @@ def _statements(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _read_box(text: str, start: int, after: int) -> tuple[str, int] | None:
     content = _braced(text, after)
-    if content is None or _TAKEN_BACK.match(text, after + len(content) + 1) or _supposed(text, start):
+    if content is None or _TAKEN_BACK.match(text, after + len(content) + 1) or _supposed(text, start, _PART_END):
         return None
     answer = _bare(content)
     return (answer, after + len(content) + 1) if answer else None
@@ -116,15 +118,14 @@ def _read_line(text: str, start: int, after: int) -> tuple[str, int] | None:
     if not line.strip(" *_$"):
         line = rest[: len(rest) - len(rest.lstrip())] + rest.lstrip().partition("\n\n")[0]
     # A sentence may go on after the answer on the same line: "Answer: 42. Let me check it."
-    said = sentences(line)[0] if line.strip() else ""
-    return _read(text, after, said)
+    return _read(text, after, _first_sentence(line))
 
 
 def _read_sentence(text: str, start: int, after: int) -> tuple[str, int] | None:
-    if _supposed(text, start):
+    if _supposed(text, start, _CLAUSE_END):
         return None
     rest = text[after : after + LONGEST_ANSWER].partition("\n")[0]
-    said = sentences(rest)[0] if rest.strip() else ""
+    said = _first_sentence(rest)
     if said.rstrip().endswith("?") or _NO_ANSWER.match(said):
         return None
     return _read(text, after, _REASON.sub("", said))
@@ -142,10 +143,18 @@ def _read(text: str, after: int, said: str) -> tuple[str, int] | None:
     return None if not answer or _TAKEN_BACK.match(text, end) else (answer, end)
 
 
-def _supposed(text: str, start: int) -> bool:
+def _first_sentence(line: str) -> str:
+    """Up to the first full stop that stands outside mathematics: in "$3! \\cdot 2$" nothing ends."""
+    for end in _SENTENCE_END.finditer(line):
+        if line.count("$", 0, end.start()) % 2 == 0:
+            return line[: end.start()]
+    return line
+
+
+def _supposed(text: str, start: int, clause_end: re.Pattern[str]) -> bool:
     """Whether the clause before `start` makes what follows a supposition: "if the answer is 5", "not \\boxed{5}"."""
     lead = text[max(0, start - 120) : start]
-    return _HYPOTHESIS.search(_CLAUSE_END.split(lead)[-1]) is not None
+    return _HYPOTHESIS.search(clause_end.split(lead)[-1]) is not None
 
 
 def _braced(text: str, start: int) -> str | None:

@@ -38,6 +38,7 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"^(?:\.{2,}|…|\?+|_+|-{2,}|\[[A-Za-z ]+\]|<[^<>]*>|\(\s*\)|none|n/?a|tbd)$", re.IGNORECASE)
+_CALCULATION = re.compile(r"[\d\s.,$()+*/×÷·^-]+=\s*(?P<result>[^=]*\d[^=]*)")
 _WRAPPERS = (
     ("\\(", "\\)"),
     ("\\[", "\\]"),
@@ -115,6 +116,13 @@ def tidy(span: str) -> str | None:
         if text == before:
             break
     return None if not text or _PLACEHOLDER.match(text) else text
+
+
+def result_of(answer: str) -> str | None:
+    """The result that a calculation given as an answer ends in: `68 jewels` of `28 + 40 = 68 jewels`. None for any
+    other answer; of `x = 5` the equation itself may be what was asked for."""
+    calculated = _CALCULATION.fullmatch(answer)
+    return tidy(calculated["result"]) if calculated else None
 
 
 def balanced(text: str, start: int) -> int | None:

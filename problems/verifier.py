@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from journeys.record import Problem, Verification
 from problems import gym
-from problems.answers import final_answer, tidy
+from problems.answers import final_answer, result_of, tidy
 from problems.numbers import plain_number
 from problems.workers import WorkerDied, Workers
 
@@ -33,6 +33,21 @@ class Verifier:
         given = (final_answer(answer) if answer and "\\boxed" in answer else tidy(answer or "")) or ""
         if not given:
             return Verification(status="unparsed", given=answer or "", method=method, detail="no answer")
+        verification = await self._compared(problem, given, method)
+        if verification.status == "right" or (result := result_of(given)) is None:
+            return verification
+        by_result = await self._compared(problem, result, method)
+        return verification if by_result.status == "unparsed" else by_result
+
+    async def warm(self) -> None:
+        """Start a worker ahead of the first hard answer."""
+        await self._workers.ask({"kind": "ping"})
+
+    def close(self) -> None:
+        """End the worker processes; safe to call twice."""
+        self._workers.close()
+
+    async def _compared(self, problem: Problem, given: str, method: str) -> Verification:
         match problem.verifier:
             case "reasoning_gym":
                 return await self._gym(problem, given, method)
@@ -42,14 +57,6 @@ class Verifier:
                 return _text(problem, given)
             case "math":
                 return await self._math(problem, given, method)
-
-    async def warm(self) -> None:
-        """Start a worker ahead of the first hard answer."""
-        await self._workers.ask({"kind": "ping"})
-
-    def close(self) -> None:
-        """End the worker processes; safe to call twice."""
-        self._workers.close()
 
     async def _math(self, problem: Problem, given: str, method: str) -> Verification:
         gold = problem.answer or ""

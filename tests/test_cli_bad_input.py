@@ -313,6 +313,7 @@ def test_a_mistake_is_found_before_torch_is_imported(tmp_path: Path, flags: list
     [
         ("{folder}", ["no", "config.json", "checkpoint"]),
         ("/no/such/model", ["/no/such/model", "no such folder"]),
+        ("configs/misspelt", ["configs/misspelt", "no such folder"]),
         ("some-org/some-model", ["some-org/some-model", "cannot be opened"]),
         ("http://127.0.0.1:9/v1", ["127.0.0.1:9", "no server answers"]),
         ("http://", ["http://"]),

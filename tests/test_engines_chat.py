@@ -65,6 +65,15 @@ def test_a_continued_message_stays_open_to_the_letter(tokenizer: Any) -> None:
     assert Chat(tokenizer).text(messages, continue_final_message=True).endswith("assistant\nFirst, \n")
 
 
+@pytest.mark.parametrize("begun", ["<think>\n2 + 2 = 4\n</think>\n\n", "<think>\n2 + 2 = 4.\n\n", "<think>\n"])
+def test_an_open_message_has_the_ids_that_it_will_have_in_the_whole(tokenizer: Any, begun: str) -> None:
+    messages = [*ask("2 + 2?"), AssistantMessage(content=begun, source="policy")]
+    opened = Chat(tokenizer).ids(messages, continue_final_message=True)
+    whole = [*ask("2 + 2?"), AssistantMessage(content=f"{begun}Answer: 4", source="policy")]
+    assert Chat(tokenizer).ids(whole, continue_final_message=True)[: len(opened)] == opened
+    assert tokenizer.decode(opened).endswith(begun)
+
+
 def test_only_an_assistants_message_can_be_continued(tokenizer: Any) -> None:
     with pytest.raises(EngineRefused, match="AssistantMessage"):
         Chat(tokenizer).text(ask("1 + 1?"), continue_final_message=True)

@@ -30,6 +30,9 @@ def answers(thought: str) -> list[str]:
         ("29 + 49 is not 88, so the answer is 78.", "78"),
         ("The answer is **yes**", "yes"),
         ("ANSWER: (B)", "(B)"),
+        ("The answer is $3! \\times 5! = \\boxed{720}$.", "720"),
+        ("If $N^2 = 121$, then $N = \\boxed{11}$.", "11"),
+        ("Step 4: #### 1,050", "1,050"),
     ],
 )
 def test_an_explicit_answer_ends_a_solution(text: str, answer: str) -> None:
@@ -47,6 +50,8 @@ def test_an_explicit_answer_ends_a_solution(text: str, answer: str) -> None:
         "The answer is not 42.",
         "The answer is wrong. I start again.",
         "But \\boxed{5} is wrong, since 5 is odd.",
+        "It is not \\boxed{5}.",
+        "Suppose it were \\boxed{5}.",
         "I need to find the answer: what is x?",
         "The answer is still to be found.",
         "Answer: ...",
@@ -74,6 +79,7 @@ def test_an_answer_said_twice_at_once_is_one_solution() -> None:
     thought = "<think>\n17 + 25 = 42. The answer is 42.\n</think>\n\nAnswer: 42"
     (solution,) = split_solutions(thought)
     assert (solution.start, solution.end) == (0, len(thought))
+    assert answers("Step 5: #### 42\nStep 6: The answer is: 42") == ["42"]
     assert answers("The answer is 42. Answer: 43") == ["42", "43"]
 
 

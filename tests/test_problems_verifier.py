@@ -219,3 +219,16 @@ async def test_a_sum_may_be_answered_with_units_but_not_with_another_number(veri
     assert (await verifier.verify(asked, f"{asked.answer} apples")).status == "right"
     assert (await verifier.verify(asked, f"{int(asked.answer or 0) + 1}")).status == "wrong"
     assert (await verifier.verify(asked, "unknown")).status == "unparsed"
+
+
+async def test_a_calculation_given_as_the_answer_stands_for_its_result(verifier: Verifier) -> None:
+    (asked,) = load_problems(ProblemSettings(), count=1, seed=1)
+    wrong = int(asked.answer or 0) + 1
+    told = await verifier.verify(asked, f"28 + 40 = {asked.answer} apples")
+    assert (told.status, told.given) == ("right", f"{asked.answer} apples")
+    assert (await verifier.verify(asked, f"28 + 40 = {wrong}")).status == "wrong"
+    bolts = Problem(id="b", question="How many bolts?", answer="96", verifier="math")
+    assert (await verifier.verify(bolts, "32 * 3 = 96 bolts")).status == "right"
+    assert (await verifier.verify(bolts, "96 = 3 * 32")).status == "right"
+    line = Problem(id="l", question="Give the line's equation.", answer="y = 2x", verifier="math")
+    assert (await verifier.verify(line, "y = 2x")).status == "right"

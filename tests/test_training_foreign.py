@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from journeys.formats import TAG_STYLES
 from settings import UserError
@@ -13,6 +15,30 @@ from training.foreign import ForeignFields, ForeignSettings, is_foreign, read_fo
 
 THOUGHT = "I add 17 and 25.\n\nWait, carry the one: 17 + 25 = 42."
 OURS = f"<think>\n{THOUGHT}\n</think>\n\nAnswer: 42"
+NAMES: tuple[str, ...] = (
+    "question",
+    "prompt",
+    "messages",
+    "conversations",
+    "role",
+    "from",
+    "content",
+    "value",
+    "thought",
+    "longCOT",
+)
+NAMES += ("reasoning_content", "response", "output", "solution", "answer", "final_answer")
+WORDS = (
+    "user",
+    "assistant",
+    "gpt",
+    THOUGHT,
+    "<think>",
+    "</think>",
+    "<think>\n4\n</think>\n\nAnswer: 4",
+    "#### 4",
+    "42",
+)
 SOLVED = "Adding both gives $\\boxed{42}$."
 
 
@@ -74,6 +100,13 @@ def test_a_written_solution_stays_and_gets_an_answer_line_only_if_it_states_none
     assert third == f"<think>\n{THOUGHT}\n</think>\n\nBoth are added up.\n\nAnswer: 42"
 
 
+def test_a_reply_in_a_sentence_stays_the_reply(tmp_path: Path) -> None:
+    said = "<Thought>\nFrance. Paris.\n</Thought>\n<Output>\nThe capital of France is Paris.\n</Output>"
+    (row,) = read_foreign(written(tmp_path, {"instruction": "Capital of France?", "output": said})).rows
+    assert row.completion == "<think>\nFrance. Paris.\n</think>\n\nThe capital of France is Paris."
+    assert row.answer is None
+
+
 def test_rows_are_written_in_the_tags_of_the_training(tmp_path: Path) -> None:
     file = written(tmp_path, {"question": "17 + 25?", "thought": THOUGHT, "answer": "42"})
     (row,) = read_foreign(file, tags=TAG_STYLES["begin_of_thought"]).rows
@@ -101,6 +134,7 @@ def test_a_row_that_cannot_be_learnt_from_is_counted_with_its_reason_and_first_p
         {"question": "17 + 25?", "thought": "17 + 25 = 43. The answer is 43.", "answer": "42"},
         {"question": "17 + 25?", "thought": "<think>As <think> says, 42.</think>", "answer": "42"},
         {"question": "?", "response": "<think>\ncut off as well"},
+        {"question": "17 + 25?", "thought": "Half a \ud83d", "answer": "42"},
     )
     found = read_foreign(file)
     assert len(found.rows) == 1
@@ -112,10 +146,8 @@ def test_a_row_that_cannot_be_learnt_from_is_counted_with_its_reason_and_first_p
         "the same question and thought as an earlier row": (1, 5),
         "no final answer in a column, after the thought or at its end": (1, 6),
         "the text ends in another answer than the answer column has": (1, 7),
-        "a tag stands inside the thought or the solution": (
-            1,
-            8,
-        ),
+        "a tag stands inside the thought or the solution": (1, 8),
+        "half a character (a lone surrogate) in it, which no tokenizer can read": (1, 10),
     }
     assert f"2 rows left out: the thought is never closed; the text was cut off (first: {file}: row 3)" in found.lines()
 
@@ -136,3 +168,22 @@ def test_a_file_with_nothing_to_learn_is_an_error_that_says_why_and_how_to_name_
 )
 def test_rows_in_trl_columns_are_not_foreign(row: dict[str, Any]) -> None:
     assert not is_foreign(row)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=5), max_size=3))
+def test_whatever_stands_in_a_file_is_a_row_or_a_reason(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    good = {"question": "17 + 25?", "thought": THOUGHT, "answer": "42"}
+    found = read_foreign(written(tmp_path, good, *rows))
+    assert all(isinstance(is_foreign(row), bool) for row in rows)
+    assert len(found.rows) + sum(one.count for one in found.refused.values()) == 1 + len(rows)
+    for row in found.rows:
+        assert row.completion.count("<think>") == row.completion.count("</think>") == 1
+        assert row.prompt[0].content.strip()

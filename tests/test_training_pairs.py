@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.embedded import embedded_folder
+from evaluation.samples import Sample
 from journeys.formats import TAG_STYLES
 from settings import UserError
 from training.dpo_settings import DPOSettings
@@ -112,6 +113,17 @@ def test_an_answer_that_could_not_be_read_is_rejected_and_one_cut_off_gets_no_st
     (pair,) = encode_pairs(pairs, encoder, settings=recipe(), counts=counts)
     assert pair.chosen[-1] == encoder.stop_id
     assert encoder.stop_id not in pair.rejected
+
+
+def test_what_evaluation_writes_is_what_is_read_here(tmp_path: Path) -> None:
+    said = {"model": "m", "problem_id": "p", "family": "f", "question": "3 + 4?", "sample": 0, "finish": "stop"}
+    counts = {"tokens": 9, "prompt_tokens": 5, "mean_logprob": None, "seconds": 0.1, "seed": 1}
+    rows = [
+        Sample.model_validate({**said, **counts, "text": text, "status": status, "answer": answer})
+        for text, status, answer in (("7", "right", "7"), ("8", "wrong", "8"), ("hm", "unparsed", None))
+    ]
+    pairs, _ = read_pairs(recipe(written(tmp_path, [row.model_dump(mode="json") for row in rows])))
+    assert sorted((pair.chosen.text, pair.rejected.text) for pair in pairs) == [("7", "8"), ("7", "hm")]
 
 
 def test_samples_of_several_models_are_refused_until_one_is_named(tmp_path: Path) -> None:

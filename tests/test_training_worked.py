@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from journeys.formats import TAG_STYLES
 from problems.equations import equations
@@ -82,6 +83,11 @@ def test_a_task_without_worked_solutions_is_one_clear_line() -> None:
         UserError, match=r"^worked.tasks: no worked solutions for 'letter_counting'; there are some for "
     ):
         rows(tasks=[{"name": "letter_counting"}])
+
+
+def test_a_doubt_with_a_slot_that_nothing_fills_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"the slots of a doubt are \$left and \$critique"):
+        WorkedSettings(doubts=("Wait, $quote is wrong. $left =",))
 
 
 def test_the_recipe_s_doubts_are_the_persona_s_words() -> None:

@@ -10,6 +10,7 @@ import yaml
 from training.folder import ModelFolder, write_text
 from training.settings import TrainSettings
 
+HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 METHODS = {"sft": "supervised fine-tuning", "dpo": "direct preference optimisation"}
 
 
@@ -20,7 +21,7 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
     whole = "an adapter" if adapter else "whole weights"
     data, loss = report["data"], report["loss"]
     front = {
-        "base_model": report["model"] if not report["model"].startswith(("/", "~")) else Path(report["model"]).name,
+        "base_model": _base_name(report["model"]),
         "library_name": "peft" if adapter else "transformers",
         "license": settings.license,
         "pipeline_tag": "text-generation",
@@ -46,12 +47,18 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
         "\n![loss](training.png)\n" if settings.plot else "",
         "## Use\n",
         "As the policy of a run, asked as it was trained (persona.yaml):\n",
-        f"```sh\npython run.py generate --config configs/embedded.yaml --policy.model {folder.path}\n```\n",
+        "```sh\npython run.py generate --config configs/embedded.yaml "
+        f"--policy.persona auto --policy.model {folder.path}\n```\n",
         "`recipe.yaml` and the data make it again; `training.json` has every figure.\n",
         "## Evaluation\n",
         f"<!-- evaluation -->{kept}<!-- /evaluation -->",
     ]
     write_text(folder.card, "\n".join(line for line in lines if line) + "\n")
+
+
+def _base_name(model: str) -> str:
+    """The base as the hub knows it; of a local folder the name alone."""
+    return Path(model).name if model.startswith("/") else HUB_NAMES.get(model, model)
 
 
 def _row(name: str, value: Any) -> str:

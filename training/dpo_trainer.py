@@ -1,6 +1,8 @@
 """TRL's DPOTrainer, fed with token ids and holding on to its reference. Imports torch; import it where it is used."""
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from trl import DPOConfig, DPOTrainer  # type: ignore[attr-defined]
@@ -24,13 +26,10 @@ class PairTrainer(DPOTrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The trained adapter alone. With the reference saved beside it in a folder of its own, transformers would load
         the reference, and nothing else, when a training goes on from a checkpoint."""
-        adapters = getattr(self.accelerator.unwrap_model(self.model), "peft_config", {})
-        reference = adapters.pop(REFERENCE, None)
-        try:
-            super()._save(output_dir, state_dict)
-        finally:
-            if reference is not None:
-                adapters[REFERENCE] = reference
+        super()._save(output_dir, state_dict)
+        reference = Path(str(output_dir or self.args.output_dir)) / REFERENCE
+        if (reference / "adapter_config.json").is_file():
+            shutil.rmtree(reference)
 
 
 def pair_trainer(
@@ -73,8 +72,8 @@ def pair_trainer(
 
 def as_dataset(pairs: Sequence[EncodedPair]) -> Any:
     """The pairs in TRL's columns, in memory."""
-    import pyarrow
-    from datasets import Dataset
+    import pyarrow  # type: ignore[import-untyped]
+    from datasets import Dataset  # type: ignore[import-untyped]
 
     def column(name: str) -> Any:
         return pyarrow.array([getattr(pair, name) for pair in pairs], type=pyarrow.list_(pyarrow.int32()))

@@ -34,6 +34,8 @@ CHATS = ("messages", "conversations", "conversation")
 QUESTIONERS, ANSWERERS = ("user", "human"), ("assistant", "gpt", "model")
 LONGEST_ANSWER = 200
 """Characters above which an answer column holds a written solution."""
+LONGEST_BARE = 40
+"""Characters up to which a text without any statement is an answer by itself."""
 
 _OPEN = r"<\|?(?:begin_of_)?(?:think|thinking|thought|thoughts|reasoning)\|?>"
 _CLOSE = r"</(?:think|thinking|thought|thoughts|reasoning)>|<\|end_of_thought\|>"
@@ -92,7 +94,8 @@ class Parts:
     thought: str
     solution: str
     """What the reader is given after the thought; may be blank."""
-    answer: str
+    answer: str | None
+    """None where only a written solution says it, in its own way."""
 
 
 class _Malformed(Exception):
@@ -163,23 +166,23 @@ def read_parts(raw: Mapping[str, Any], fields: ForeignFields) -> Parts:
     written = after or solution
     stated = _answer(written) or final_answer(thought)
     answer = (reference_answer(given) if given else None) or stated
-    if not answer:
+    if not answer and not written:
         raise _Malformed("no final answer in a column, after the thought or at its end")
-    if given and stated and equal_numbers(answer, stated) is False:
+    if answer and given and stated and equal_numbers(answer, stated) is False:
         raise _Malformed("the text ends in another answer than the answer column has")
     return Parts(question, thought.strip(), written, answer)
 
 
 def _row(parts: Parts, source: Source, settings: ForeignSettings, tags: Tags) -> SFTRow:
-    line = settings.answer_line.replace("$answer", parts.answer)
     solution = parts.solution
-    if tidy(solution) == parts.answer or not solution:
-        solution = line
-    elif final_answer(solution) is None:
-        solution = f"{solution}\n\n{line}"
+    if parts.answer and final_answer(solution) is None:
+        line = settings.answer_line.replace("$answer", parts.answer)
+        solution = line if not solution or tidy(solution) == parts.answer else f"{solution}\n\n{line}"
     marks = [mark.strip() for mark in (tags.open, tags.close, tags.answer_open, tags.answer_close) if mark.strip()]
     if any(mark in text for mark in marks for text in (parts.thought, solution)):
         raise _Malformed("a tag stands inside the thought or the solution")
+    if not all(_is_text(text) for text in (parts.question, parts.thought, solution)):
+        raise _Malformed("half a character (a lone surrogate) in it, which no tokenizer can read")
     completion = f"{tags.open}{parts.thought}{tags.close}{tags.answer_open}{solution}{tags.answer_close}"
     return SFTRow(source, (Message("user", parts.question),), completion, parts.answer)
 
@@ -198,12 +201,20 @@ def _split(text: str) -> tuple[str, str]:
     return _HASHES_ALONE.sub("", text), ""
 
 
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _answer(text: str) -> str | None:
-    """The final answer that a text ends in; a text that is nothing but a short line is the answer."""
+    """The final answer that a text states; a text that is nothing but a few words is the answer."""
     stated = final_answer(text)
-    if stated is not None or not text:
+    if stated is not None or "\n" in text or len(text) > LONGEST_BARE:
         return stated
-    return tidy(text) if len(text) <= LONGEST_ANSWER and "\n" not in text and not re.search(r"[.!?]\s", text) else None
+    return None if text.endswith(".") and len(text.split()) > 3 else tidy(text)
 
 
 def _question(raw: Mapping[str, Any], fields: ForeignFields) -> str:

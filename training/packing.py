@@ -41,13 +41,15 @@ class PackCollator:
 
     pad_id: int
     flat: bool = False
+    multiple: int = 1
+    """The width of a batch is a multiple of this."""
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         import torch
 
         if self.flat:
             examples = [{key: list(chain.from_iterable(one[key] for one in examples)) for key in examples[0]}]
-        width = max(len(one["input_ids"]) for one in examples)
+        width = -(-max(len(one["input_ids"]) for one in examples) // self.multiple) * self.multiple
         batch: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "position_ids": []}
         for one in examples:
             spare = width - len(one["input_ids"])

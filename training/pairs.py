@@ -16,10 +16,9 @@ from journeys.formats import Tags
 from settings import UserError
 from training.dpo_settings import DPOSettings
 from training.rows import Message, SFTRow, Source, find_file, messages, read_file, written
+from training.samples import Sample, by_question, distinct
 from training.tokens import Encoded, Encoder, check_length
 from training.trim import thought_span, trimmed
-
-RIGHT, WRONG = ("right",), ("wrong", "unparsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,6 @@ class EncodedPair:
     def longer(self) -> Encoded:
         """The pair as one row, the longer of its sides behind the prompt."""
         return Encoded(self.prompt, max(self.chosen, self.rejected, key=len))
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One graded answer to a question, as evaluation writes it."""
-
-    source: Source
-    model: str
-    question_id: str
-    question: str
-    text: str
-    right: bool
-    finished: bool
-    length: int
-    answer: str | None
 
 
 @dataclass
@@ -147,8 +131,8 @@ def encode_pairs(
 def pair_up(samples: Sequence[Sample], settings: DPOSettings, *, system: str) -> Iterator[Pair]:
     """Outcome pairs of one question, drawn by the seed and the question's id; equal texts count once."""
     draw = random.Random(f"pairs {settings.seed} {samples[0].question_id}")
-    right = _distinct(one for one in samples if one.right)
-    wrong = _distinct(one for one in samples if not one.right)
+    right = distinct(one for one in samples if one.right)
+    wrong = distinct(one for one in samples if not one.right)
     if not right or not wrong:
         return
     count = min(settings.pairs_per_question, len(wrong))
@@ -222,43 +206,11 @@ def _sampled(
     *,
     system: str,
 ) -> Iterator[Pair]:
-    by_question: dict[str, list[Sample]] = {}
-    models: set[str] = set()
-    for raw, source in rows:
-        sample = _sample(raw, source)
-        models.add(sample.model)
-        if settings.sampled_from in (None, sample.model):
-            by_question.setdefault(sample.question_id, []).append(sample)
-    known = ", ".join(sorted(models))
-    if not by_question:
-        raise UserError(f"data: {file}: no samples of {settings.sampled_from!r}; there are some of {known}")
-    if len(models) > 1 and settings.sampled_from is None:
-        raise UserError(f"data: {file}: samples of several models ({known}); name one with --sampled-from")
-    for samples in by_question.values():
+    for samples in by_question(rows, file, sampled_from=settings.sampled_from):
         counts.questions += 1
         pairs = list(pair_up(samples, settings, system=system))
         counts.one_sided += not pairs
         yield from pairs
-
-
-def _sample(raw: Mapping[str, Any], source: Source) -> Sample:
-    missing = [name for name in ("question", "text", "status") if not isinstance(raw.get(name), str)]
-    if missing:
-        raise UserError(f"{source}: {missing[0]}: expected a text; is this a samples.jsonl that evaluate has written?")
-    if raw["status"] not in RIGHT + WRONG:
-        raise UserError(f"{source}: status: is {raw['status']!r}; expected right, wrong or unparsed")
-    tokens, answer = raw.get("tokens"), raw.get("answer")
-    return Sample(
-        source=source,
-        model=str(raw.get("model", "")),
-        question_id=str(raw.get("problem_id", raw["question"])),
-        question=raw["question"],
-        text=raw["text"],
-        right=raw["status"] in RIGHT,
-        finished=raw.get("finish") != "length",
-        length=tokens if isinstance(tokens, int) else len(raw["text"]),
-        answer=answer if isinstance(answer, str) else None,
-    )
 
 
 def _preference(raw: Mapping[str, Any], source: Source) -> Pair:
@@ -291,11 +243,6 @@ def _preference(raw: Mapping[str, Any], source: Source) -> Pair:
 
 def _side(sample: Sample) -> Side:
     return Side(sample.source, sample.text, ends=sample.finished)
-
-
-def _distinct(samples: Iterable[Sample]) -> list[Sample]:
-    """Samples that say something, each text once."""
-    return list({one.text.strip(): one for one in samples if one.text.strip()}.values())
 
 
 def _of_kind(wanted: str, pairs: Iterable[Pair], counts: PairCounts) -> Iterator[Pair]:

@@ -1,7 +1,9 @@
 """Supervised fine-tuning: the loss falls on thought, answer and one stop token, and on nothing else."""
 
+import logging
 import statistics
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +15,15 @@ from training.packing import PackCollator, pack
 from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
 from training.sft_settings import SFTSettings
 from training.stage import Material, steps_per_epoch
-from training.start import Start, find_start, open_tokenizer
+from training.start import Start, find_start, open_tokenizer, window_of
 from training.tags import find_system, find_tags, fitted, load_persona
 from training.tokens import Encoded, Encoder, encode_all, hidden_tags, tag_kinds
 from training.trim import trim_rows
 from training.worked import worked_rows
+
+logger = logging.getLogger(__name__)
+ASKED = 8
+"""Rows looked at for how the chat template treats unfinished messages."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,12 @@ def prepare(settings: SFTSettings) -> Prepared:
     tags, tagged = find_tags(_as_they_stand(rows), asked=settings.tags)
     kinds = tag_kinds(encoder.tokenizer, tags)
     rows = drawn(trim_rows(rows, tags=tags, trim=settings.trim), limit=settings.limit, seed=settings.seed)
-    encoded = encode_all(rows, encoder, max_length=settings.max_length)
+    encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window_of(start))
+    if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
+        logger.warning(
+            "chat template: it opens an assistant's message otherwise than it writes one; a policy that goes on with "
+            "its own unfinished message sees other tokens than are trained here, so evaluate before you trust it"
+        )
     packs = pack([len(row) for row in encoded], capacity=settings.max_length) if settings.packing else None
     learnt = sum(len(row.completion) for row in encoded)
     items = len(packs or encoded)
@@ -115,15 +126,17 @@ def build_trainer(
     tokenizer: Any,
 ) -> Any:
     """TRL's SFTTrainer on rows that are ids already, so that it neither templates, cuts nor adds anything."""
-    from training.trl_sft import QuietSFTTrainer, sft_config
+    from training.trl_sft import WIDTH, RowTrainer, sft_config
 
-    by_length = settings.group_by_length and packs is None
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return QuietSFTTrainer(
+    return RowTrainer(
+        row_lengths=[len(row) for row in encoded] if settings.group_by_length and packs is None else None,
         model=model,
-        args=sft_config(arguments, by_length=by_length),
+        args=sft_config(arguments),
         train_dataset=as_dataset(encoded, packs=packs),
-        data_collator=PackCollator(pad_id, flat=settings.attention == "flash_attention_2") if packs else None,
+        data_collator=PackCollator(pad_id, flat=settings.attention == "flash_attention_2", multiple=WIDTH)
+        if packs
+        else None,
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks,
@@ -137,13 +150,11 @@ def as_dataset(encoded: Sequence[Encoded], *, packs: Sequence[Sequence[int]] | N
     groups = packs if packs is not None else [[place] for place in range(len(encoded))]
     members = [[encoded[place] for place in group] for group in groups]
     columns = {
-        "input_ids": _lists([[id for row in group for id in row.input_ids] for group in members]),
-        "labels": _lists([[id for row in group for id in row.labels] for group in members]),
+        "input_ids": _lists((row.input_ids for row in group) for group in members),
+        "labels": _lists((row.labels for row in group) for group in members),
     }
     if packs is not None:
-        columns["lengths"] = _lists([[len(row) for row in group] for group in members])
-    else:
-        columns["length"] = [len(row) for group in members for row in group]
+        columns["lengths"] = _lists([[len(row) for row in group]] for group in members)
     return Dataset.from_dict(columns)
 
 
@@ -159,10 +170,19 @@ def lengths(encoded: Sequence[Encoded]) -> dict[str, int]:
     }
 
 
-def _lists(rows: list[list[int]]) -> Any:
+def _lists(rows: Iterable[Iterable[Iterable[int]]]) -> Any:
+    """Each row's parts behind one another, as a column of lists that never were Python's: four bytes a token."""
     import pyarrow  # type: ignore[import-untyped]
 
-    return pyarrow.array(rows, type=pyarrow.list_(pyarrow.int32()))
+    values, ends = array("i"), array("i", [0])
+    for row in rows:
+        for part in row:
+            values.extend(part)
+        ends.append(len(values))
+    flat, borders = (
+        pyarrow.Array.from_buffers(pyarrow.int32(), len(a), [None, pyarrow.py_buffer(a)]) for a in (values, ends)
+    )
+    return pyarrow.ListArray.from_arrays(borders, flat)
 
 
 def _steps_for(max_tokens: int | None, settings: SFTSettings, *, items: int, learnt: int) -> int | None:

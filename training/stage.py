@@ -136,6 +136,7 @@ def _train(folder: ModelFolder, settings: TrainSettings, start: Start, material:
     model, adapter = open_model(start, settings)
     interrupt = Interrupt()
     with TrainingView(total=steps, shown=folder.main) as view, interrupt.heeded():
+        view.note(_opening(material, steps=steps))
         watch = Watch(view=view, interrupt=interrupt, logs=folder.logs if folder.main else None)
         trainer = material.trainer(
             model=model,
@@ -244,6 +245,16 @@ def quiet(*, verbose: bool) -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
         if not data_bars:
             datasets.enable_progress_bars()
+
+
+def _opening(material: Material, *, steps: int) -> str:
+    """What is about to be learnt, in one line."""
+    facts = material.facts
+    kinds = "; ".join(f"{tag} is {kind}" for tag, kind in facts["tags"].items()) or "no tags"
+    return (
+        f"{facts['rows']:,} rows of {facts['lengths']['min']} to {facts['lengths']['max']} tokens, {steps:,} steps; "
+        f"{kinds}; stops with {facts['stop_token']}"
+    )
 
 
 def _first_and_last(losses: Sequence[float]) -> dict[str, float | None]:

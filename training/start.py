@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +72,17 @@ def open_tokenizer(start: Start) -> Any:
         raise UserError(f"model: {start.base_name}: its tokenizer cannot be opened: {_first_line(error)}") from None
 
 
+def window_of(start: Start) -> int | None:
+    """Tokens that the model reads at once, as its configuration says. Raises UserError for what is no model's."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(start.base, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"model: {start.base_name}: cannot be opened: {_first_line(error)}") from None
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def precision_of(settings: TrainSettings) -> Literal["bfloat16", "float32"]:
     """The precision of the arithmetic on this machine."""
     import torch
@@ -93,7 +105,9 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = getattr(torch, precision_of(settings)) if settings.lora else torch.float32
+    # FSDP 2 wants one dtype for all weights of a layer; it computes in bfloat16 all the same.
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    dtype = getattr(torch, precision_of(settings)) if settings.lora and not sharded else torch.float32
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             start.base,

@@ -92,6 +92,16 @@ class Encoder:
             text = _without_what_stands_there(prompt, text)
         return Encoded(array("i", self._ids(prompt)), array("i", self.completion(text)))
 
+    def asked_alike(self, row: SFTRow) -> bool:
+        """Whether an engine that goes on with an unfinished message sends the ids that the row was trained as.
+
+        Some templates write an assistant's message otherwise than they open it (a space, an empty thought).
+        """
+        if row.prompt[-1].role == "assistant":
+            return True
+        whole = Message("assistant", row.completion.rstrip())
+        return self.prompt([*row.prompt, whole]) == self.encode(row).input_ids[:-1]
+
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -105,26 +115,32 @@ class Encoder:
         return both[len(before) :] if both[: len(before)] == before else alone
 
 
-def encode_all(rows: Iterable[SFTRow], encoder: Encoder, *, max_length: int) -> list[Encoded]:
+def encode_all(
+    rows: Iterable[SFTRow], encoder: Encoder, *, max_length: int, window: int | None = None
+) -> list[Encoded]:
     """All rows as ids.
 
     Raises:
-        UserError: a row is longer than `max_length`, named with its file, number and length.
+        UserError: a row is longer than `max_length` or the model's `window`, named with its file, number and length.
     """
     encoded = []
     for row in rows:
         one = encoder.encode(row)
-        check_length(len(one), row.source, max_length=max_length)
+        check_length(len(one), row.source, max_length=max_length, window=window)
         encoded.append(one)
     return encoded
 
 
-def check_length(length: int, source: Source, *, max_length: int, what: str = "row") -> None:
-    """Raises UserError for more than `max_length` tokens: cut, a thought would lose its answer."""
+def check_length(length: int, source: Source, *, max_length: int, window: int | None = None, what: str = "row") -> None:
+    """Raises UserError for more tokens than `max_length` or than the model reads: cut, a thought loses its answer."""
+    if window is not None and length > window:
+        raise UserError(
+            f"{source}: this {what} is {length} tokens long, the model reads no more than {window}; take the {what} out"
+        )
     if length > max_length:
         raise UserError(
             f"{source}: this {what} is {length} tokens long, max_length is {max_length}; "
-            f"raise it (--max-length {length}) or take the row out"
+            f"raise it (--max-length {length}) or take the {what} out"
         )
 
 

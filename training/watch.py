@@ -60,6 +60,8 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.view.step(state.global_step)
+        if args.world_size > 1:  # a signal reaches processes at different steps; they must stop at the same one
+            self.interrupt.asked = _any(self.interrupt.asked, device=args.device)
         if self.interrupt.asked:
             control.should_save = control.should_training_stop = True
 
@@ -111,3 +113,13 @@ class Watch(TrainerCallback):
             return int(torch.cuda.max_memory_allocated())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _any(flag: bool, *, device: Any) -> bool:
+    """Whether the flag is set in any of the processes."""
+    import torch
+    import torch.distributed
+
+    told = torch.tensor(int(flag), device=device)
+    torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+    return bool(told.item())

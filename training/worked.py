@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from string import Template
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from journeys.formats import Tags
 from journeys.record import Problem, seed_for
@@ -24,6 +24,7 @@ from training.rows import Message, SFTRow, Source
 MAX_WRONG_TRIES = 2
 """Wrong lines before the doubt that the completion answers."""
 SLIP_TRIES = 20
+SLOTS = frozenset(("left", "critique"))
 
 
 class WorkedSettings(Settings):
@@ -40,6 +41,15 @@ class WorkedSettings(Settings):
     doubts: tuple[str, ...] = ("Wait, that was wrong. $left =",)
     """How a doubt opens the next line, with `$left`, the operation to do again, and `$critique`, what is wrong with it.
     The words should be those of the persona under which the model will be asked."""
+
+    @field_validator("doubts")
+    @classmethod
+    def _slots_are_known(cls, doubts: tuple[str, ...]) -> tuple[str, ...]:
+        for doubt in doubts:
+            template = Template(doubt)
+            if not template.is_valid() or not SLOTS.issuperset(template.get_identifiers()):
+                raise ValueError(f"{doubt!r}: the slots of a doubt are $left and $critique")
+        return doubts
 
 
 def worked_rows(settings: WorkedSettings, *, tags: Tags) -> list[SFTRow]:

@@ -1,0 +1,246 @@
+"""Does a model learn more from whole journeys than from their shortcuts?  `make experiment`, or
+
+    python -m experiments.journey_vs_shortcut --size cpu     # smoke, cpu, gpu; without --size a GPU decides
+
+One base model makes journeys under a critic. What it was accepted for is told twice: as the whole journey, wrong turns
+and repairs included, and as its shortcut, the standing path alone. Both teach the same base, at equal optimiser steps
+and at equal learnt tokens; DPO follows on the journey model, repaired and plain. All are asked held-out problems of the
+families they were taught and of others; then the best one by validation takes the base's place as the policy.
+
+Every stage is a command of run.py and leaves a folder; what is there already is not made again.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.arms import Arm, label
+from experiments.from_doubt import write_from_doubt
+from experiments.page import write_page
+from experiments.problem_sets import ProblemSets
+from experiments.results import Results, read_results, results_table
+from experiments.settings import ExperimentSettings
+from experiments.stages import Stages
+from journeys.decontaminate import normalised
+from settings import UserError, load, overrides_from_flags
+
+SIZES = Path(__file__).parent.parent / "configs" / "experiments"
+HELD_OUT = ("trained", "untrained")
+MODES = ("greedy", "sampled")
+PAGE = "journey-vs-shortcut.md"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of the whole, at one size."""
+
+    settings: ExperimentSettings
+    stages: Stages
+    problems: ProblemSets
+
+    @classmethod
+    def of(cls, settings: ExperimentSettings) -> "Experiment":
+        return cls(settings, Stages(settings.folder), ProblemSets(settings.folder / "problems"))
+
+    @property
+    def models(self) -> Path:
+        return self.settings.folder / "models"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.settings.folder / "evaluations"
+
+    def run(self) -> Results:
+        """Every stage in order, each skipped where its result is there; then the figures and the page."""
+        self._draw()
+        data = self._generate("data", policy=self.settings.base_model, problems="data")
+        self._assert_unseen(data)
+        for seed in self.settings.seeds:
+            for arm in self.settings.trained_arms:
+                self._train(arm, seed, data)
+        self._evaluate("validation", "greedy")
+        for problems in HELD_OUT:
+            for mode in MODES:
+                self._evaluate(problems, mode)
+        best = self._best()
+        self._generate("fresh-base", policy=self.settings.base_model, problems="fresh")
+        self._generate("fresh-tuned", policy=str(self.models / best), problems="fresh")
+        results = read_results(self.settings, problems=self.problems, stages=self.stages, best=best)
+        self._publish(results)
+        return results
+
+    def _draw(self) -> None:
+        note = self.problems.folder / "drawn.json"
+        recipe = self.settings.model_dump(mode="json", include={"draw", "count", "trained", "untrained"})
+        recipe["base"] = self.settings.base_model
+        if note.is_file():
+            if json.loads(note.read_text()) != recipe:
+                raise UserError(
+                    f"{note}: the problems were drawn by another recipe; remove {self.settings.folder} to begin anew"
+                )
+            return
+        self.problems.draw(self.settings)
+        note.write_text(json.dumps(recipe) + "\n")
+
+    def _generate(self, name: str, *, policy: str, problems: str) -> Path:
+        """A run of `generate` under the critic that follows the checkers."""
+        fresh = policy != self.settings.base_model
+        recipe: dict[str, Any] = {
+            "name": name,
+            "runs_dir": str(self.settings.folder / "runs"),
+            "seed": self.settings.draw,
+            "problems": {"source": "file", "path": str(self.problems.path(problems)), "verifier": "math"},
+            "policy": {"model": policy, "persona": "auto" if fresh else self.settings.base_persona}
+            | self.settings.engine(),
+            "critic": {"persona": "evidence"},
+            "concurrency": self.settings.max_batch,
+        }
+        self.stages.run(name, ["generate"], recipe | self.settings.generate)
+        return self.settings.folder / "runs" / name
+
+    def _train(self, arm: Arm, seed: int, data: Path) -> None:
+        name = label(arm.name, seed)
+        recipe: dict[str, Any] = {"name": name, "outputs_dir": str(self.models), "seed": seed}
+        if arm.method == "sft":
+            recipe |= {"model": self.settings.base_model} | self._rows_of(arm, data) | self.settings.sft
+            if arm.tokens_of:
+                recipe |= {"max_tokens": self._learnt(label(arm.tokens_of, seed))}
+                recipe.pop("max_steps", None)
+        else:
+            recipe |= {"model": str(self.models / label(arm.start, seed)), "plain": arm.plain}
+            recipe |= {"data": [str(self._preferences(arm.start, seed))]} | self.settings.dpo
+        self.stages.run(name, ["train", arm.method], recipe)
+
+    def _rows_of(self, arm: Arm, data: Path) -> dict[str, Any]:
+        """The SFT keys that name an arm's rows."""
+        if arm.data_kind != "from-doubt":
+            return {"data": [str(data)], "data_kind": arm.data_kind}
+        made = self.settings.folder / "rows" / "from-doubt.jsonl"
+        write_from_doubt(data / "exports" / "journey_sft.jsonl", made)
+        return {"data": [str(made)]}
+
+    def _learnt(self, model: str) -> int:
+        """The tokens that a model was given loss on, each as often as it was seen."""
+        report: dict[str, Any] = json.loads((self.models / model / "training.json").read_text())
+        return round(float(report["data"]["learnt_tokens"] * report["epochs"]))
+
+    def _preferences(self, arm: str, seed: int) -> Path:
+        """A folder of graded samples of that model, for outcome pairs."""
+        name = f"samples-{label(arm, seed)}"
+        recipe = {
+            "name": name,
+            "outputs_dir": str(self.evaluations),
+            "seed": self.settings.draw + seed,
+            "problems": self._source("preference"),
+            "models": [{"model": str(self.models / label(arm, seed)), "label": label(arm, seed)}],
+            "engine": self.settings.engine(),
+            "samples": self.settings.samples_per_question,
+            "logprobs": False,
+            "sampling": {
+                "temperature": self.settings.temperature,
+                "top_p": 0.95,
+                "max_tokens": self.settings.max_tokens,
+            },
+            "resamples": 100,
+        }
+        self.stages.run(name, ["evaluate"], recipe)
+        return self.evaluations / name
+
+    def _evaluate(self, problems: str, mode: str) -> None:
+        """All models on one set, greedy or sampled."""
+        greedy = mode == "greedy"
+        name = f"{problems}-{mode}"
+        trained = [label(arm.name, seed) for arm in self.settings.trained_arms for seed in self.settings.seeds]
+        recipe = {
+            "name": name,
+            "outputs_dir": str(self.evaluations),
+            "seed": self.settings.draw,
+            "problems": self._source(problems),
+            "models": [
+                {"model": self.settings.base_model, "label": "base"},
+                *({"model": str(self.models / model), "label": model} for model in trained),
+            ],
+            "persona": "arithmetic",
+            "engine": self.settings.engine(),
+            "samples": 1 if greedy else self.settings.samples,
+            "logprobs": False,
+            "sampling": {
+                "temperature": 0.0 if greedy else self.settings.temperature,
+                "max_tokens": self.settings.max_tokens,
+            },
+            "resamples": 200,  # the page pools seeds and has its own intervals
+        }
+        self.stages.run(name, ["evaluate"], recipe)
+
+    def _source(self, problems: str) -> dict[str, Any]:
+        return {"source": "file", "path": str(self.problems.path(problems)), "verifier": "math"}
+
+    def _assert_unseen(self, data: Path) -> None:
+        """No question that anything was learnt from is in a held-out set.
+
+        Raises:
+            UserError: one is; then no figure of this experiment would mean anything.
+        """
+        learnt: set[tuple[str, ...]] = set()
+        for row in _rows(data / "exports" / "journey_sft.jsonl"):
+            learnt.update(normalised(message["content"]) for message in row["prompt"] if message["role"] == "user")
+        learnt |= self.problems.questions("preference")
+        for held_out in (*HELD_OUT, "validation", "fresh"):
+            if shared := learnt & self.problems.questions(held_out):
+                raise UserError(f"{self.problems.path(held_out)}: {len(shared)} of its questions were learnt from")
+
+    def _best(self) -> str:
+        """The trained model that is right most often on the validation set; of equals the first."""
+        evaluation = json.loads((self.evaluations / "validation-greedy" / "evaluation.json").read_text())
+        trained = [one for one in evaluation["models"] if one["model"] != "base"]
+        return str(max(trained, key=lambda one: one["scores"]["accuracy"]["value"])["model"])
+
+    def _publish(self, results: Results) -> None:
+        """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
+        here = self.settings.folder / "page"
+        written = write_page(results, here / PAGE)
+        if self.settings.page:
+            there = Path(self.settings.page)
+            there.mkdir(parents=True, exist_ok=True)
+            for file in written:
+                shutil.copyfile(file, there / file.name)
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in file.read_text("utf-8").splitlines()]
+
+
+def find_size() -> str:
+    """`gpu` where there is one."""
+    import torch
+
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment and print its table. Returns the exit code, as run.py does."""
+    parser = argparse.ArgumentParser(prog="experiments.journey_vs_shortcut", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--size", help="smoke, cpu or gpu, or a YAML file; without it a GPU decides")
+    args, flags = parser.parse_known_args(argv)
+    try:
+        size = args.size or find_size()
+        recipe = Path(size) if size.endswith((".yaml", ".yml")) else SIZES / f"{size}.yaml"
+        experiment = Experiment.of(load(ExperimentSettings, recipe, overrides_from_flags(flags)))
+        results = experiment.run()
+    except UserError as error:
+        sys.stderr.write(f"experiment: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("experiment: stopped; run the same command to go on where it was\n")
+        return 130
+    sys.stdout.write(results_table(results) + f"\n{experiment.settings.folder / 'page' / PAGE}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The page of the experiment, written from its results: nothing on it is known beforehand but the question."""
+
+from pathlib import Path
+
+from evaluation.intervals import Estimate
+from evaluation.tables import Sheet, number, percent
+from experiments.arms import BASE, TITLES, label
+from experiments.judgement import MAIN, dpo_verdict, in_words, mends, points, target_verdict
+from experiments.plots import draw_accuracy, draw_mending
+from experiments.results import IN_WORDS, SETTINGS, Results
+
+QUESTION = """\
+Does a model learn more from whole journeys, wrong turns and repairs included, than from their shortcuts, the path that
+stood in the end? O1 Journey reports 8.4 and 8.0 points on MATH for it (one base model, one seed, no control for
+length). Here the same question is put to a very small model, with that control, several seeds and paired intervals.
+
+## What could make it real, and what could fake it
+
+**Real.** The policy's own lines are sometimes wrong. A shortcut shows only lines that stood, so a model that learnt
+from shortcuts has no way back from a false line: whatever follows rests on it. A journey shows the false line, the
+doubt and the line that took its place. A model that has learnt to doubt *the right* lines can gain at every false one.
+Whether it can tell is the crux: it wrote the line because it thought it likely. When lines are sampled, many false ones
+are accidents against the model's own better knowledge and can be noticed. When they are its first choice (greedy),
+noticing takes a second way of knowing, which a model of this size hardly has. So a gain should show up sampled before
+it shows up greedy; and the table of calculations below has to show mended lines, or the gain is something else.
+
+**Harm.** The loss falls on the whole thought, wrong lines included, as O1 Journey has it: the model is also taught to
+write them, and may learn that a thought begins with a mistake. The share of calculations that are false when first
+stated shows it; an arm "from the last doubt on", where there is one, has the same rows without that loss. And a doubt
+behind a true line can talk the model out of it.
+
+**Fakes**, and what stands against each:
+
+| what could look like a gain | what stands against it |
+|---|---|
+| other problems, easier ones | both arms learn from the same journeys, row for row |
+| more optimiser steps | the same number of steps and of rows in a step |
+| more tokens to learn from: journeys are longer | a second shortcut arm learns from as many tokens |
+| the answer's format | all start from one base that knows it; no-answer rate beside every accuracy |
+| a lucky seed | {seeds} seeds an arm; a difference is "shown" only where all of them agree on its sign |
+| lucky problems | paired intervals over problems, Holm's adjustment for the comparisons of a setting |
+| questions seen before | none is in the data, in DPO's questions or in the base's own lessons (asserted) |
+| choosing what looks best | arms and rules were fixed beforehand; only the plugged-in model is chosen, by validation |
+"""
+
+FEWEST = 500
+"""Held-out problems of a kind, below which nothing is said to be shown."""
+
+
+def write_page(results: Results, path: Path) -> list[Path]:
+    """Write the page and its two pictures beside it. Returns the files, the page first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = [path.with_name(f"{path.stem}-{what}.png") for what in ("accuracy", "mending")]
+    draw_accuracy(results, pictures[0])
+    draw_mending(results, pictures[1])
+    size = results.settings.name.rpartition("-")[2]
+    parts = [
+        "# Journey against shortcut\n",
+        f"Written by `make experiment SIZE={size}`; do not edit. Every figure comes from the folders of that run.\n",
+        "## What was asked\n",
+        QUESTION.replace("{seeds}", str(len(results.settings.seeds))),
+        "## What the data say\n",
+        _said(results),
+        f"![Accuracy of each arm under each setting]({pictures[0].name})\n",
+        "## Accuracy\n",
+        *(_accuracy(results, setting) for setting in SETTINGS),
+        "## Differences\n",
+        *(_differences(results, setting) for setting in SETTINGS),
+        "## Does it mend its lines?\n",
+        "Calculations are those that exact arithmetic can read. Mended: false when first stated, true when last stated "
+        "in the same text; broken: the other way round. Wrong→right and right→wrong compare the first and the last of "
+        "several stated answers. Seeds are added up.\n",
+        *(_mending(results, setting) for setting in SETTINGS),
+        f"![False calculations, mended and left]({pictures[1].name})\n",
+        "## By family\n",
+        *(_families(results, setting) for setting in SETTINGS),
+        "## Plugged back in\n",
+        _plugged(results),
+        "## Set-up\n",
+        _set_up(results),
+        "## To reproduce\n",
+        f"```sh\nmake experiment SIZE={size}\n```\n",
+        "Stopped anywhere, the same command goes on. Problems, seeds and recipes are fixed; bfloat16 sums depend on "
+        "which rows share a batch, so single texts may differ from run to run.",
+    ]
+    path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    return [path, *pictures]
+
+
+def _said(results: Results) -> str:
+    held_out = results.settings.count.held_out
+    rehearsal = f"**Only a rehearsal**: {held_out} held-out problems prove that the chain runs, nothing else.\n\n"
+    lines = [*target_verdict(results)]
+    for setting in SETTINGS:
+        lines.append(
+            f"{_capital(IN_WORDS[setting])}: journey {in_words(results.compared(setting, 'shortcut', 'journey'))}."
+        )
+    lines.append(f"The journey models, {IN_WORDS[MAIN]}: {mends(results, MAIN)}.")
+    sampled = MAIN.replace("greedy", "sampled")
+    lines.append(f"The same, {IN_WORDS[sampled]}: {mends(results, sampled)}.")
+    for arm in [arm.name for arm in results.settings.trained_arms if arm.method == "dpo"]:
+        for setting in ("trained-greedy", "untrained-greedy"):
+            verdict = dpo_verdict(results, setting, arm)
+            lines.append(f"{_capital(TITLES[arm])} against journey SFT, {IN_WORDS[setting]}: {verdict}.")
+    return (rehearsal if held_out < FEWEST else "") + "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def _accuracy(results: Results, setting: str) -> str:
+    heads = ("arm", "accuracy", "each seed", "no answer", "tokens")
+    rows = [
+        (
+            TITLES[arm],
+            _interval(pooled.accuracy),
+            ", ".join(f"{100 * value:.1f}" for value in pooled.by_seed),
+            _interval(pooled.no_answer),
+            number(pooled.tokens),
+        )
+        for arm, pooled in results.pooled[setting].items()
+    ]
+    each = 1 if setting.endswith("greedy") else results.settings.samples
+    note = (
+        f"{len(results.pooled[setting][BASE].right)} problems, {each} sample{'s' if each > 1 else ''} each; 95% "
+        "intervals by bootstrap over problems, seeds pooled."
+    )
+    return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows), note))
+
+
+def _differences(results: Results, setting: str) -> str:
+    heads = ("second less first", "accuracy, points", "each seed", "p", "p (Holm)", "no answer, points")
+    rows = [
+        (
+            f"{TITLES[one.second]} - {TITLES[one.first]}",
+            points(one.accuracy),
+            ", ".join(f"{100 * value:+.1f}" for value in one.by_seed),
+            _p(one.accuracy.p),
+            _p(one.p_holm),
+            points(one.no_answer),
+        )
+        for one in results.comparisons[setting]
+    ]
+    return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))
+
+
+def _mending(results: Results, setting: str) -> str:
+    heads = ("arm", "calculations", "stated false", "mended", "broken", "doubt in words", "wrong→right", "right→wrong")
+    rows = [
+        (
+            TITLES[arm],
+            f"{pooled.calculations:,}",
+            _of(pooled.stated_false, pooled.calculations),
+            _of(pooled.repaired, pooled.stated_false),
+            str(pooled.broken),
+            percent(pooled.doubting),
+            str(pooled.wrong_to_right),
+            str(pooled.right_to_wrong),
+        )
+        for arm, pooled in results.pooled[setting].items()
+    ]
+    return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))
+
+
+def _families(results: Results, setting: str) -> str:
+    by_arm = results.pooled[setting]
+    families = list(by_arm[BASE].families)
+    rows = [(TITLES[arm], *(percent(pooled.families[family]) for family in families)) for arm, pooled in by_arm.items()]
+    return _under(Sheet(_capital(IN_WORDS[setting]), ("arm", *families), tuple(rows)))
+
+
+def _plugged(results: Results) -> str:
+    both = results.plug_back
+    runs = (both.base, both.tuned)
+    rows: list[tuple[str, ...]] = [
+        ("solved", *(percent(_mean(run.solved)) for run in runs), points(both.solve_rate)),
+        ("accepted into the data", *(percent(_mean(run.accepted)) for run in runs), points(both.accepted)),
+        ("tokens for an accepted journey", *(number(run.tokens_per_accepted) for run in runs), ""),
+        ("accepted with a backtrack", *(str(run.with_backtrack) for run in runs), ""),
+        ("backtracks", *(str(run.backtracks) for run in runs), ""),
+        ("backtrack precision", *(percent(run.precision) for run in runs), ""),
+        ("next try calculates right", *(percent(run.mending) for run in runs), ""),
+    ]
+    sheet = Sheet("Two runs", ("", "base", results.best, "difference, points"), tuple(rows))
+    accuracy = results.validation[results.best]
+    return (
+        f"`{results.best}` was best on the validation set ({accuracy:.1%}; base {results.validation[BASE]:.1%}) and "
+        f"took the base's place in `generate`: {both.base.problems} fresh problems, {both.base.journeys} journeys, the "
+        "same critic and budgets. Backtrack precision: the share of backtracks from a step with a false equation.\n"
+        "\n" + _under(sheet)
+    )
+
+
+def _set_up(results: Results) -> str:
+    settings, data, rows = results.settings, results.data, results.rows
+    first = settings.seeds[0]
+    lines = [
+        f"Base: `{settings.base_model}`. Machine: {results.machine}. "
+        f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
+        f"Data: {data['journeys']} journeys on {data['problems']} problems under the critic that follows the checkers, "
+        f"{data['accepted']} accepted; {rows['rows']} rows in each set, the same journeys row for row: "
+        f"{'yes' if rows['same_journeys'] else '**no**'}. {rows['with_backtrack']} of them hold a backtrack "
+        f"({rows['backtracks']} in all). Characters a row: journey {rows['journey_chars']:.0f}, shortcut "
+        f"{rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: {rows['shortcuts_that_doubt']}.",
+        f"Families in the data: {', '.join(f'{name} {count}' for name, count in rows['families'].items())}.",
+        f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}.",
+        "Digests of the problem sets: "
+        + ", ".join(f"{name} `{digest}`" for name, digest in results.digests.items())
+        + ".",
+        f"Sampled: temperature {settings.temperature:g}, top_p 1; DPO's questions: {settings.samples_per_question} "
+        f"samples each at top_p 0.95. At most {settings.max_tokens} tokens.",
+    ]
+    training = [
+        (
+            TITLES[arm.name],
+            str(report["steps"]),
+            str(report["data"]["rows"]),
+            f"{report['data']['learnt_tokens'] * report['epochs']:,.0f}" if arm.method == "sft" else "-",
+            f"{report['epochs']:g}",
+            f"{report['loss']['first']} → {report['loss']['last']}",
+            f"{report['seconds']:.0f}",
+        )
+        for arm in settings.trained_arms
+        for report in [results.trainings[label(arm.name, first)]]
+    ]
+    sheet = Sheet(
+        f"Trainings, seed {first}",
+        ("arm", "steps", "rows or pairs", "learnt tokens", "epochs", "loss", "seconds"),
+        tuple(training),
+    )
+    return "\n".join(f"- {line}" for line in lines) + "\n\n" + _under(sheet)
+
+
+def _under(sheet: Sheet) -> str:
+    """A table one heading further down."""
+    return f"#{sheet.markdown}"
+
+
+def _interval(found: Estimate) -> str:
+    return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else "0"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _mean(values: dict[str, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

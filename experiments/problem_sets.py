@@ -1,0 +1,117 @@
+"""The problems of an experiment: five sets without a question in common, none of which the base was taught with."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.settings import ExperimentSettings
+from journeys.decontaminate import normalised
+from journeys.record import Problem, seed_for
+from journeys.row_files import line
+from problems.sources import ProblemSettings, TaskSettings, load_problems
+from problems.worked import worked
+from settings import UserError, read_yaml
+
+SPARE = 2
+"""Times as many problems are drawn as are wanted, so that enough are left once those seen before are out."""
+
+
+class ProblemSets:
+    """The sets as files of rows, so that every command reads exactly these."""
+
+    NAMES = ("trained", "untrained", "validation", "fresh", "preference", "data")
+    """Held-out sets are drawn first: what is left for learning is what they did not take."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.jsonl"
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(row) for row in self.path(name).read_text("utf-8").splitlines()]
+
+    def questions(self, name: str) -> set[tuple[str, ...]]:
+        """What is asked, without spacing and case."""
+        return {normalised(row["question"]) for row in self.rows(name)}
+
+    def digest(self, name: str) -> str:
+        return hashlib.sha256(self.path(name).read_bytes()).hexdigest()[:12]
+
+    def draw(self, settings: ExperimentSettings) -> None:
+        """Write the sets. The same settings and base give the same files.
+
+        Raises:
+            UserError: a task does not have as many distinct problems.
+        """
+        wanted = settings.count
+        counts = {
+            "trained": wanted.held_out,
+            "untrained": wanted.held_out,
+            "validation": wanted.validation,
+            "fresh": wanted.fresh,
+            "preference": wanted.preference,
+            "data": wanted.data,
+        }
+        seen = set(_taught(settings.base_model))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in self.NAMES:
+            tasks = settings.untrained if name == "untrained" else settings.trained
+            rows = [_row(problem) for problem in _unseen(tasks, name, counts[name], settings.draw, seen)]
+            self.path(name).write_text("".join(map(line, rows)), encoding="utf-8")
+
+
+def _unseen(
+    tasks: tuple[TaskSettings, ...], name: str, count: int, seed: int, seen: set[tuple[str, ...]]
+) -> Iterator[Problem]:
+    """`count` problems that were not seen before, in the mix of the tasks' weights; they count as seen from now on."""
+    shares = _shares(tasks, count)
+    for place, (task, share) in enumerate(zip(tasks, shares, strict=True)):
+        left = share
+        chosen = seed_for(seed, name, task.name, place)
+        for problem in load_problems(ProblemSettings(tasks=(task,)), count=SPARE * share, seed=chosen):
+            question = normalised(problem.question)
+            if left and question not in seen and not _misstated(problem):
+                seen.add(question)
+                left -= 1
+                yield problem
+        if left:
+            raise UserError(
+                f"{name}: {task.name} has only {share - left} problems that no other set holds, {share} are wanted; "
+                "widen its config or lower the counts"
+            )
+
+
+def _shares(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
+    """How many of each task; what rounding leaves over goes to the first."""
+    total = sum(task.weight for task in tasks)
+    shares = [int(count * task.weight / total) for task in tasks]
+    return [shares[0] + count - sum(shares), *shares[1:]]
+
+
+def _misstated(problem: Problem) -> bool:
+    """Whether the task states an answer that a solution on paper does not come to (basic_arithmetic sometimes does)."""
+    solution = worked(problem)
+    return problem.answer is None or (solution is not None and solution.answer != problem.answer.strip())
+
+
+def _taught(model: str) -> Iterable[tuple[str, ...]]:
+    """The questions of the worked solutions that the base was taught with, if it was."""
+    recipe = Path(model) / "recipe.yaml"
+    lesson = read_yaml(recipe).get("worked") if recipe.is_file() else None
+    if not isinstance(lesson, Mapping):
+        return
+    tasks = ProblemSettings.model_validate({"tasks": lesson["tasks"]})
+    for problem in load_problems(tasks, count=int(lesson["count"]), seed=int(lesson["seed"])):
+        yield normalised(problem.question)
+
+
+def _row(problem: Problem) -> dict[str, str]:
+    return {
+        "id": problem.id,
+        "question": problem.question,
+        "answer": str(problem.answer).strip(),
+        "family": problem.family,
+    }

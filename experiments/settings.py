@@ -1,0 +1,113 @@
+"""The recipe of an experiment: how large it is and what its stages are given."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from experiments.arms import ARMS, Arm
+from problems.sources import TaskSettings
+from settings import Settings
+
+STEPWISE = Path("models/stepwise")
+"""The embedded model after its cold start, where the clone has it."""
+
+
+class Counts(Settings):
+    """Problems in each of the sets; no question is in two of them."""
+
+    data: int = Field(ge=1)
+    """To make journeys from."""
+    held_out: int = Field(ge=1)
+    """Of the trained families, and as many of the untrained: what the page reports on."""
+    validation: int = Field(ge=1)
+    """Of the trained families: which model is plugged in, and nothing else, is chosen by them."""
+    preference: int = Field(ge=1)
+    """Sampled many times for outcome DPO."""
+    fresh: int = Field(ge=1)
+    """For the run with the tuned policy and the one without."""
+
+
+class ExperimentSettings(Settings):
+    """Everything `make experiment` does at one size."""
+
+    name: str
+    """The folder in outputs_dir."""
+    outputs_dir: str = "outputs/experiments"
+    page: str | None = None
+    """Where to put the page and its pictures besides the experiment's own folder; null puts them nowhere else."""
+    base: str = "auto"
+    """The model that everything starts from; `auto` is models/stepwise if it is there, else `embedded`."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """Each arm is trained once for each."""
+    arms: tuple[str, ...] = ("shortcut", "journey", "shortcut-tokens", "dpo", "dpo-plain")
+    """Which of experiments/arms.py to train."""
+    draw: int = 4_242_001
+    """Chooses the problems; far from every seed in the shipped recipes."""
+    count: Counts
+    trained: tuple[TaskSettings, ...]
+    """reasoning-gym tasks that the journeys are made from; their answers are numbers."""
+    untrained: tuple[TaskSettings, ...]
+    """Tasks of which no arm sees a problem."""
+    generate: dict[str, JsonValue] = {}
+    """Keys over the recipe of the runs: journeys_per_problem, budgets, ..."""
+    sft: dict[str, JsonValue] = {}
+    """Keys over the recipe of every SFT; the same for all arms."""
+    dpo: dict[str, JsonValue] = {}
+    """Keys over the recipe of both DPO arms."""
+    samples_per_question: int = Field(20, ge=2)
+    """For outcome DPO (O1 Journey: 20)."""
+    temperature: float = Field(0.7, gt=0)
+    """Of the sampled evaluations, and of the samples for DPO."""
+    samples: int = Field(1, ge=1)
+    """Of each problem in the sampled evaluations."""
+    max_tokens: int = Field(256, ge=16)
+    """Tokens that a solution may take."""
+    max_batch: int = Field(64, ge=1)
+    """Rows that the engine decodes together."""
+    resamples: int = Field(5000, ge=100)
+    """Bootstrap resamples of problems."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError("name at least one seed, and each once")
+        return seeds
+
+    @model_validator(mode="after")
+    def _arms_can_be_made(self) -> Self:
+        known = {arm.name: arm for arm in ARMS}
+        for name in self.arms:
+            if name not in known:
+                raise ValueError(f"arms: unknown arm {name!r}; known: {', '.join(known)}")
+            for needed in (known[name].start, known[name].tokens_of):
+                if needed and needed not in self.arms:
+                    raise ValueError(f"arms: {name} needs {needed}")
+        if not {"shortcut", "shortcut-tokens", "journey"} <= {*self.arms}:
+            raise ValueError("arms: shortcut, shortcut-tokens and journey are what is asked about")
+        return self
+
+    @property
+    def trained_arms(self) -> tuple[Arm, ...]:
+        """In the order in which they are made."""
+        return tuple(arm for arm in ARMS if arm.name in self.arms)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.outputs_dir) / self.name
+
+    @property
+    def base_model(self) -> str:
+        """The base as commands take it."""
+        if self.base != "auto":
+            return self.base
+        return str(STEPWISE) if (STEPWISE / "persona.yaml").is_file() else "embedded"
+
+    @property
+    def base_persona(self) -> str:
+        """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
+        return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
+
+    def engine(self) -> dict[str, Any]:
+        return {"engine": "auto", "max_batch": self.max_batch}

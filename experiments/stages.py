@@ -1,0 +1,101 @@
+"""Stages of an experiment: each a command of run.py in a process of its own, with a recipe file and a note of its end.
+
+A stage whose note says that it ended with this very recipe is skipped; one that was stopped is begun again, and the
+command itself goes on where it was. So an experiment that is stopped anywhere goes on when it is started again.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from settings import UserError, difference, read_yaml
+
+ROOT = Path(__file__).parent.parent
+INTERRUPTED = 130
+"""What run.py ends with after Ctrl-C."""
+ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
+
+
+class Stages:
+    """Runs stages in order and remembers what each took."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipes = folder / "recipes"
+        self.notes = folder / "stages"
+        self.logs = folder / "logs"
+
+    def run(self, name: str, command: Sequence[str], recipe: Mapping[str, Any]) -> None:
+        """`python run.py COMMAND --config RECIPE`, unless it has been done.
+
+        Raises:
+            UserError: the stage was run with another recipe, or its command fails.
+            KeyboardInterrupt: the command was stopped.
+        """
+        plain = json.loads(json.dumps(recipe))
+        path = self.recipes / f"{name}.yaml"
+        if self._done(name):
+            if changes := difference(read_yaml(path), plain):
+                raise UserError(
+                    f"{path}: this stage was run with another recipe ({'; '.join(changes[:4])}); "
+                    f"go on with the old values, or remove {self.folder}"
+                )
+            return
+        for place in (self.recipes, self.notes, self.logs):
+            place.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        _say(f"{name}: run.py {' '.join(command)} --config {path}")
+        code = self._spawn(name, [*command, "--config", str(path.resolve())])
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise UserError(f"stage {name} failed with exit code {code}; its log is {self.logs / name}.log")
+        _say(f"{name}: done in {self._read(name)['seconds']:.0f} s")
+
+    def seconds(self) -> dict[str, float]:
+        """What each finished stage took, in the order in which they ended."""
+        notes = sorted(self.notes.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        return {note.stem: float(json.loads(note.read_text())["seconds"]) for note in notes}
+
+    def _spawn(self, name: str, argv: Sequence[str]) -> int:
+        """The command's exit code. It meets Ctrl-C itself, writes its checkpoint, and is waited for."""
+        started, code = time.monotonic(), INTERRUPTED
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / "run.py"), *argv], cwd=ROOT, stdout=log, env=os.environ | ENVIRONMENT
+            )
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                process.wait()
+        seconds = self._earlier(name) + time.monotonic() - started
+        self._note(name, {"done": code == 0, "seconds": round(seconds, 1)})
+        return code
+
+    def _done(self, name: str) -> bool:
+        return bool(self._read(name).get("done"))
+
+    def _earlier(self, name: str) -> float:
+        """Seconds spent on a stage before it was stopped."""
+        return float(self._read(name).get("seconds", 0.0))
+
+    def _read(self, name: str) -> dict[str, Any]:
+        note = self.notes / f"{name}.json"
+        return dict(json.loads(note.read_text())) if note.is_file() else {}
+
+    def _note(self, name: str, note: Mapping[str, Any]) -> None:
+        path = self.notes / f"{name}.json"
+        path.with_suffix(".part").write_text(json.dumps(note) + "\n")
+        path.with_suffix(".part").replace(path)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"[experiment] {text}\n")
+    sys.stderr.flush()

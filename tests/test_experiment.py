@@ -1,0 +1,250 @@
+"""The experiment: problem sets that share nothing, stages that run once, verdicts that cannot flatter."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generation_material import run_cli, scripted
+
+import run
+from evaluation.intervals import Difference
+from experiments.arms import ARMS, BASE, label
+from experiments.from_doubt import write_from_doubt
+from experiments.journey_vs_shortcut import SIZES, Experiment
+from experiments.judgement import TARGET, in_words, shown
+from experiments.page import write_page
+from experiments.problem_sets import ProblemSets
+from experiments.results import SETTINGS, Comparison, read_results, results_table
+from experiments.settings import ExperimentSettings
+from experiments.stages import Stages
+from journeys.decontaminate import normalised
+from problems.sources import ProblemSettings, load_problems
+from settings import UserError, load
+
+SUMS = {"name": "chain_sum", "config": {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}}
+LEGS = {"name": "leg_counting", "config": {"min_animals": 2, "max_animals": 2, "max_instances": 9}}
+
+
+def small(folder: Path, **keys: Any) -> ExperimentSettings:
+    return ExperimentSettings.model_validate(
+        {
+            "name": "small",
+            "outputs_dir": str(folder),
+            "base": "embedded",
+            "seeds": [1, 2],
+            "count": {"data": 40, "held_out": 30, "validation": 10, "preference": 10, "fresh": 10},
+            "trained": [SUMS],
+            "untrained": [LEGS],
+            "resamples": 200,
+            "arms": [arm.name for arm in ARMS],
+        }
+        | keys
+    )
+
+
+def comparison(value: float, low: float, high: float, by_seed: Sequence[float]) -> Comparison:
+    found = Difference(value=value, low=low, high=high, p=0.01, method="")
+    return Comparison("shortcut", "journey", found, 0.05, tuple(by_seed), found)
+
+
+@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu"])
+def test_every_size_is_a_recipe_that_holds(size: str) -> None:
+    settings = load(ExperimentSettings, SIZES / f"{size}.yaml")
+    if size != "smoke":
+        assert len(settings.seeds) >= 3
+        assert settings.count.held_out >= 500
+    assert not {task.name for task in settings.trained} & {task.name for task in settings.untrained}
+
+
+def test_no_question_is_in_two_sets_or_was_taught_to_the_base(tmp_path: Path) -> None:
+    lesson = {"tasks": [SUMS], "count": 400, "seed": 7}
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "recipe.yaml").write_text(json.dumps({"worked": lesson}))
+    settings = small(tmp_path, base=str(tmp_path / "base"))
+    sets = ProblemSets(tmp_path / "problems")
+    sets.draw(settings)
+    taught = load_problems(ProblemSettings.model_validate({"tasks": [SUMS]}), count=400, seed=7)
+    met = [*(normalised(problem.question) for problem in taught)]
+    for name in sets.NAMES:
+        asked = sets.questions(name)
+        assert len(asked) == len(sets.rows(name)) == getattr(settings.count, name, settings.count.held_out)
+        assert not asked & {*met}
+        met += asked
+    first = {name: sets.digest(name) for name in sets.NAMES}
+    sets.draw(settings)
+    assert {name: sets.digest(name) for name in sets.NAMES} == first
+
+
+def test_a_stage_that_ended_is_not_run_again_and_binds_its_recipe(tmp_path: Path) -> None:
+    stages = Stages(tmp_path)
+    recipe = {"name": "looked-at", "problems": {"tasks": [SUMS]}, "num_problems": 2}
+    stages.run("look", ["evaluate", "--dry-run"], recipe)
+    log = (tmp_path / "logs" / "look.log").read_bytes()
+    assert b"looked-at" in log
+    stages.run("look", ["evaluate", "--dry-run"], recipe)
+    assert (tmp_path / "logs" / "look.log").read_bytes() == log
+    assert stages.seconds()["look"] > 0
+    with pytest.raises(UserError, match="num_problems: 2 -> 3"):
+        stages.run("look", ["evaluate", "--dry-run"], recipe | {"num_problems": 3})
+    with pytest.raises(UserError, match=r"stage bad failed with exit code 2.*bad\.log"):
+        stages.run("bad", ["evaluate", "--dry-run"], {"nonsense": 1})
+    assert "bad" not in [name for name, note in _notes(tmp_path).items() if note["done"]]
+
+
+def test_a_difference_is_shown_only_where_the_interval_and_every_seed_say_so() -> None:
+    assert shown(comparison(0.05, 0.01, 0.09, [0.04, 0.06])) == 1
+    assert shown(comparison(0.05, -0.01, 0.11, [0.04, 0.06])) == 0
+    assert shown(comparison(0.05, 0.01, 0.09, [-0.01, 0.11])) == 0
+    assert shown(comparison(-0.05, -0.09, -0.01, [-0.04, -0.06])) == -1
+    assert "no difference is shown" in in_words(comparison(0.05, -0.01, 0.11, [0.04, 0.06]))
+    assert "seeds do not agree" in in_words(comparison(0.05, 0.01, 0.09, [-0.01, 0.11]))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three scripted runs in the places where an experiment leaves its own."""
+    folder = tmp_path_factory.mktemp("experiment")
+    for name in ("data", "fresh-base", "fresh-tuned"):
+        assert run.main(scripted(folder, "--runs-dir", str(folder / "small" / "runs"), name=name, count=8)) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("journey", "said"),
+    [
+        (0.9, "**Reached** (the whole interval lies above it)"),
+        (0.5, "**Not reached**: no difference is shown"),
+        (0.2, "**Not reached**: journeys did harm"),
+    ],
+)
+def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: str) -> None:
+    settings = small(runs, count={"data": 8, "held_out": 100, "validation": 10, "preference": 10, "fresh": 8})
+    experiment = Experiment.of(settings)
+    experiment.problems.draw(settings)
+    shares = {
+        BASE: 0.4,
+        "shortcut": 0.5,
+        "shortcut-tokens": 0.5,
+        "from-doubt": 0.5,
+        "journey": journey,
+        "dpo": 0.6,
+        "dpo-plain": 0.3,
+    }
+    _write_models(experiment)
+    for setting in (*SETTINGS, "validation-greedy"):
+        _write_evaluation(experiment, setting, shares)
+    results = read_results(settings, problems=experiment.problems, stages=experiment.stages, best="dpo-1")
+    for setting in SETTINGS:
+        assert results.pooled[setting]["journey"].accuracy.value == pytest.approx(journey)
+        found = results.compared(setting, "shortcut", "journey")
+        assert found.accuracy.value == pytest.approx(journey - 0.5)
+        assert found.by_seed == pytest.approx((journey - 0.5,) * 2)
+        assert (shown(found) == 1) == (journey - 0.5 >= TARGET)
+    assert results.rows["same_journeys"]
+    assert results.plug_back.solve_rate.value == 0
+    assert results.plug_back.base.precision == 1
+    page, *pictures = write_page(results, runs / "page" / "page.md")
+    text = page.read_text()
+    assert said in text
+    assert "Only a rehearsal" in text
+    assert f"{100 * journey:.1f}% [" in text
+    assert all(title in text and title in results_table(results) for title in results.titles.values())
+    assert [picture.read_bytes()[:4] for picture in pictures] == [b"\x89PNG"] * 2
+    assert str(runs) not in text, "a page tells nothing of the machine's folders"
+
+
+def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: Path) -> None:
+    journeys = runs / "small" / "runs" / "data" / "exports" / "journey_sft.jsonl"
+    write_from_doubt(journeys, runs / "rows.jsonl")
+    befores = [json.loads(row) for row in journeys.read_text().splitlines()]
+    afters = [json.loads(row) for row in (runs / "rows.jsonl").read_text().splitlines()]
+    assert len(befores) == len(afters) > 0
+    for before, after in zip(befores, afters, strict=True):
+        assert "2 + 2 = 5" in before["completion"][0]["content"]
+        begun, learnt = after["prompt"][-1], after["completion"][0]["content"]
+        assert begun["role"] == "assistant"
+        assert begun["content"] + learnt == before["completion"][0]["content"]
+        assert begun["content"].endswith("2 + 2 = 5.")
+        assert "2 + 2 = 5" not in learnt
+        assert "2 + 2 = 4" in learnt
+
+
+def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None:
+    settings = small(runs)
+    experiment = Experiment.of(settings)
+    experiment.problems.draw(settings)
+    experiment._assert_unseen(runs / "small" / "runs" / "data")
+    row = json.loads((runs / "small" / "runs" / "data" / "exports" / "journey_sft.jsonl").read_text().splitlines()[0])
+    held_out = experiment.problems.path("untrained")
+    leaked = {"id": "x", "question": row["prompt"][0]["content"].upper() + " ", "answer": "1", "family": "x"}
+    held_out.write_text(held_out.read_text() + json.dumps(leaked) + "\n")
+    with pytest.raises(UserError, match="1 of its questions were learnt from"):
+        experiment._assert_unseen(runs / "small" / "runs" / "data")
+
+
+def test_a_missing_size_is_one_line() -> None:
+    from experiments.journey_vs_shortcut import main
+
+    assert main(["--size", "nowhere"]) == 2
+    assert run_cli(["evaluate", "--config", "configs/experiments/nowhere.yaml"]).returncode == 2
+
+
+def _notes(folder: Path) -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_text()) for path in (folder / "stages").glob("*.json")}
+
+
+def _write_models(experiment: Experiment) -> None:
+    for arm in ARMS:
+        for seed in experiment.settings.seeds:
+            folder = experiment.models / label(arm.name, seed)
+            folder.mkdir(parents=True, exist_ok=True)
+            report = {
+                "steps": 3,
+                "epochs": 2.0,
+                "seconds": 1.0,
+                "loss": {"first": 2.0, "last": 1.0},
+                "data": {"rows": 8, "learnt_tokens": 100},
+                "device": "CPU",
+                "precision": "float32",
+                "versions": {"torch": "2"},
+                "history": [],
+            }
+            (folder / "training.json").write_text(json.dumps(report))
+
+
+def _write_evaluation(experiment: Experiment, setting: str, shares: Mapping[str, float]) -> None:
+    """Samples of which the given share is right, the same problems in every seed, and the counts beside them."""
+    folder = experiment.evaluations / setting
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [(BASE, BASE)] + [(arm.name, label(arm.name, seed)) for arm in ARMS for seed in experiment.settings.seeds]
+    rows, models = [], []
+    for arm, name in names:
+        rows += [
+            {
+                "model": name,
+                "problem_id": f"p-{number}",
+                "family": "chain_sum",
+                "question": "",
+                "sample": 0,
+                "text": "",
+                "finish": "stop",
+                "status": "right" if (number * 37 % 100) / 100 < shares[arm] - 1e-9 else "wrong",
+                "answer": None,
+                "tokens": 5,
+                "prompt_tokens": 5,
+                "mean_logprob": None,
+                "seconds": 0.0,
+                "seed": 1,
+            }
+            for number in range(100)
+        ]
+        lines = {"checked": 10, "stated_false": 4, "repaired": 2, "broken": 1}
+        answers = {"restated": 3, "wrong_to_right": 2, "right_to_wrong": 1}
+        reflection = {"samples_with_doubt": 0.5, "answers": answers, "calculations": lines}
+        accuracy = {"value": shares[arm], "low": 0.0, "high": 1.0, "method": ""}
+        scores = {"samples": 100, "accuracy": accuracy, "tokens": {"mean": 5.0}, "reflection": reflection}
+        models.append({"model": name, "scores": scores})
+    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "evaluation.json").write_text(json.dumps({"models": models}))
