@@ -4,7 +4,7 @@
 
 A run of scripted journeys is stored (or the one at --run is taken), served, and asked for over HTTP, as a browser does;
 where there is a Chromium and playwright, pages are timed in it from the request to the frame after the last one drawn.
-The first opening takes the run's columns into the index; it shows what is in after 0.6 s and takes the rest in meanwhile.
+The first opening takes the run's columns into the index; it shows what is in after 0.6 s, and the rest soon after.
 Filters by words are timed when all texts have been read, which goes on in the background.
 """
 

@@ -81,9 +81,17 @@ def go(page: Any, server: ViewServer, path: str) -> None:
 def until(page: Any, truth: str, *, seconds: float = 8) -> None:
     """Wait for an expression to come true; playwright's own way is an eval, which the pages' policy forbids."""
     end = time.monotonic() + seconds
-    while not page.evaluate(truth):
+    while not holds(page, truth):
         assert time.monotonic() < end, f"still not so: {truth}"
         page.wait_for_timeout(30)
+
+
+def holds(page: Any, truth: str) -> bool:
+    """Whether it is so now; on a page that is just being loaded it is not."""
+    try:
+        return bool(page.evaluate(truth))
+    except playwright.Error:
+        return False
 
 
 def read_through(page: Any, server: ViewServer, key: str) -> None:

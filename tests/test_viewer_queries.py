@@ -1,8 +1,9 @@
 """Filters find what a plain walk over the store finds; the index follows a run that grows or breaks."""
 
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -60,7 +61,7 @@ def index(some: tuple[Source, list[Journey]]) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-CASES = {
+CASES: dict[str, tuple[Filters, Callable[[Journey], bool]]] = {
     "solved": (Filters(outcome=("solved",)), lambda j: j.solved),
     "solved or wrong": (Filters(outcome=("solved", "wrong")), lambda j: True),
     "backtracks": (Filters(backtracks_min=1), lambda j: j.count(Move.BACKTRACK) >= 1),
@@ -209,3 +210,26 @@ def test_folders_are_told_by_what_is_in_them(tmp_path: Path) -> None:
         find_sources([tmp_path / "nothing"])
     with pytest.raises(UserError, match="nothing to look at in it"):
         find_sources([tmp_path / "a" / "runs" / "first" / "exports"])
+
+
+def test_a_large_run_opens_and_answers_in_little_time(tmp_path: Path) -> None:
+    """A twentieth of the 100,000 that benchmarks/viewer_times.py measures, with bounds for a busy machine."""
+    from benchmarks.store import write
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    write(folder, 5_000)
+    source = source_of(folder)
+    with open_index(source) as db:
+        began = time.perf_counter()
+        take_columns(db, source)
+        rows = listed(db, Filters(), limit=50)
+        assert count(db, Filters()).total == 5_000
+        assert len(rows) == 50
+        assert time.perf_counter() - began < 2
+        for filters in (Filters(outcome=("solved",)), Filters(backtracks_min=2, sort="-tokens"), Filters(turns_max=4)):
+            began = time.perf_counter()
+            listed(db, filters, limit=50)
+            count(db, filters)
+            means(db, filters)
+            assert time.perf_counter() - began < 0.3

@@ -170,7 +170,7 @@ def test_the_sign_test_is_exact(up: int, down: int, p: float) -> None:
     assert sign_test(5000, 4000) < 1e-20
 
 
-INK = ("ink", "dim", "accent", "green", "red", "amber", "slate", "violet", "blue")
+INK = ("ink", "dim", "accent", "green", "red", "amber", "slate", "violet", "blue", "s0", "s1")
 GROUNDS = ("paper", "sheet")
 CHIPS = tuple((name, f"{name}-soft") for name in ("accent", "green", "red", "amber", "slate", "violet", "blue"))
 

@@ -97,6 +97,7 @@ def intervals(bars: Sequence[Bar], *, title: str) -> Markup:
         x, low, high = (left + scale * value for value in (bar.value, bar.low, bar.high))
         shapes += [
             f'<text class="name" x="{left}" y="{y}">{escape(bar.name[:60])}</text>',
+            f'<line class="track" x1="{left}" x2="{left + scale * most:.1f}" y1="{y + 10}" y2="{y + 10}"></line>',
             f'<line class="whisker s{place}" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 10}" y2="{y + 10}"></line>',
             f'<circle class="dot s{place}" cx="{x:.1f}" cy="{y + 10}" r="4"><title>{escape(bar.note)}</title></circle>',
             f'<text class="value" x="{high + 8:.1f}" y="{y + 14}">{bar.value:.1%}</text>',

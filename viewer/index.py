@@ -148,6 +148,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = OFF")  # derived: a power cut costs a new index, nothing else
     db.execute("PRAGMA cache_size = -32768")
+    db.execute("PRAGMA temp_store = MEMORY")  # what a search found: a few bytes a journey
     return db
 
 

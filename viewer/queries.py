@@ -1,5 +1,6 @@
 """From filters to SQL to rows and counts. Pure reading of an index; knows nothing of pages."""
 
+import hashlib
 import json
 import sqlite3
 from collections import Counter
@@ -104,7 +105,7 @@ def fits(kind: Kind, filters: Filters, *, apart_from: str = "") -> bool:
 
 def condition(db: sqlite3.Connection, filters: Filters, judged: Judged = Judged()) -> Where:
     """The filters as SQL; every value is bound, none is written into the text."""
-    where = _beside_kinds(filters, judged)
+    where = _beside_kinds(db, filters, judged)
     known = kinds(db)
     wanted = [number for number, kind in known.items() if fits(kind, filters)]
     if len(wanted) < len(known):
@@ -112,7 +113,7 @@ def condition(db: sqlite3.Connection, filters: Filters, judged: Judged = Judged(
     return where
 
 
-def _beside_kinds(filters: Filters, judged: Judged) -> Where:
+def _beside_kinds(db: sqlite3.Connection, filters: Filters, judged: Judged) -> Where:
     """The conditions that a journey's kind does not decide."""
     where = Where()
     for flag in filters.flag:
@@ -127,10 +128,19 @@ def _beside_kinds(filters: Filters, judged: Judged) -> Where:
         where.add("problem_id = ?", filters.problem)
     for column, text in (("", filters.q), ("said : ", filters.said), ("thought : ", filters.thought)):
         if match := words_to_match(text):
-            where.add("text_id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", f"{column}({match})")
+            where.add(f"text_id IN (SELECT id FROM temp.{_hits(db, f'{column}({match})')})")
         elif text:
             where.add("0")
     return where
+
+
+def _hits(db: sqlite3.Connection, match: str) -> str:
+    """The table that holds the texts which a search finds: looked for once, however many queries of a page ask."""
+    name = f"hits_{hashlib.sha256(match.encode()).hexdigest()[:16]}"
+    if not db.execute("SELECT 1 FROM temp.sqlite_master WHERE name = ?", (name,)).fetchone():
+        db.execute(f"CREATE TEMP TABLE {name} (id INTEGER PRIMARY KEY)")
+        db.execute(f"INSERT INTO temp.{name} SELECT rowid FROM texts WHERE texts MATCH ?", (match,))
+    return name
 
 
 def listed(
@@ -164,7 +174,7 @@ class Counted:
 def count(db: sqlite3.Connection, filters: Filters, *, judged: Judged = Judged(), most: int = 40) -> Counted:
     """Everything that is counted beside a list, from one pass over it."""
     known = kinds(db)
-    where = _beside_kinds(filters, judged)
+    where = _beside_kinds(db, filters, judged)
     per_kind = dict(db.execute(f"SELECT kind, COUNT(*) FROM journeys WHERE {where.sql} GROUP BY kind", where.values))
     every = per_kind if not where.parts else dict(db.execute("SELECT kind, COUNT(*) FROM journeys GROUP BY kind"))
 

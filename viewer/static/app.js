@@ -46,9 +46,14 @@ function take(page) {
   for (const fresh of $$("[data-live]", page)) {
     const old = document.getElementById(fresh.id);
     if (!old) continue;
-    const open = $$("details[open]", old).map((one) => one.dataset.key);
+    const at = $(".row.current a", old)?.getAttribute("href");
+    const focused = old.contains(document.activeElement);
     old.replaceChildren(...fresh.childNodes);
-    for (const one of $$("details", old)) if (open.includes(one.dataset.key) && one.dataset.key) one.open = true;
+    const link = at && $$(".row a.cover", old).find((one) => one.getAttribute("href") === at);
+    if (link) {
+      link.closest(".row").classList.add("current");
+      if (focused) link.focus({ preventScroll: true });
+    }
   }
   for (const set of $$("fieldset", page)) {
     const key = $("legend", set)?.textContent;
