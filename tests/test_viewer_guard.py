@@ -2,14 +2,23 @@
 
 import http.client
 import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from generation_material import ROOT
 from journey_material import mended, redraft
 from viewer_material import problem, serving
 
+import run
 from journeys.store import Store
+from settings import UserError
+from viewer.folders import find_sources
 from viewer.judgements import Judgements
 from viewer.server import ViewServer
 
@@ -121,3 +130,74 @@ def test_the_welcome_sends_nobody_elsewhere(server: ViewServer) -> None:
         _, headers, _ = ask(server, f"{path}?token={server.token}&a=1")
         assert not headers["location"].startswith(("//", "/\\", "http"))
         assert server.token not in headers["location"]
+
+
+def test_a_store_with_broken_pages_is_read_as_far_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One page of the file after another is overwritten: never a crash, always either journeys or a reason."""
+    monkeypatch.setenv("RETRACE_CACHE", str(tmp_path / "cache"))
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    with Store(whole / "journeys.db") as store:
+        for number in range(120):
+            store.begin(redraft(mended(problem(number))))
+            store.finish(mended(problem(number)))
+    data = (whole / "journeys.db").read_bytes()
+    pages = len(data) // 4096
+    for place in range(1, pages, max(1, pages // 8)):
+        hurt = tmp_path / "runs" / f"hurt{place}"
+        hurt.mkdir(parents=True)
+        broken = data[: place * 4096] + b"\xa5" * 4096 + data[(place + 1) * 4096 :]
+        (hurt / "journeys.db").write_bytes(broken)
+    with serving(tmp_path / "runs") as server:
+        held = cookie(server)
+        assert ask(server, "/", cookie=held)[0] == 200
+        for hurt in sorted((tmp_path / "runs").iterdir()):
+            status, _, text = ask(server, f"/see/{hurt.name}", cookie=held)
+            assert status in (200, 422, 500), hurt.name
+            assert 'class="row"' in text or "damaged" in text or "malformed" in text, hurt.name
+            assert ask(server, f"/see/{hurt.name}/journey/sum-5%230", cookie=held)[0] in (200, 404, 422, 500)
+
+
+def test_the_command_prints_a_link_that_opens_and_ends_quietly(folder: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"RETRACE_CACHE": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "run.py", "view", str(folder), "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        assert process.stdout
+        said = json.loads(process.stdout.readline())
+        opened = urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(said["link"], timeout=20)
+        assert opened.status == 200
+        assert "sum-0#0" in opened.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_what_cannot_be_looked_at_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for argv, named in (
+        (["view", str(tmp_path)], "nothing to look at"),
+        (["view", str(tmp_path / "no")], "no such folder"),
+        (["report", str(tmp_path / "no")], "no such folder"),
+        (["view", "--colour", "red"], "--colour"),
+        (["view", str(tmp_path), "--port", "99999"], "--port 99999"),
+    ):
+        assert run.main(argv) == 2
+        written = capsys.readouterr()
+        assert written.out == ""
+        assert len(written.err.splitlines()) == 1
+        assert named in written.err
+
+
+def test_without_a_place_the_usual_ones_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="generate"):
+        find_sources([])
+    (tmp_path / "outputs" / "sft").mkdir(parents=True)
+    (tmp_path / "outputs" / "sft" / "training.json").write_text("{}")
+    assert [source.kind for source in find_sources([])] == ["training"]

@@ -29,7 +29,10 @@ def view(places: Sequence[Path], *, port: int = 0, as_json: bool = False) -> Non
     else:
         names = ", ".join(source.key for source in sources[:6]) + (", ..." if len(sources) > 6 else "")
         _say(f"Looking at {names}\n\n  {link}\n\nThe link is the key: only who has it can look. Ctrl-C ends.")
-    server.serve()
+    try:
+        server.serve()
+    except KeyboardInterrupt:  # how one stops looking
+        _say("")
 
 
 def report(place: Path, *, out: Path | None = None, journeys: int = 12, as_json: bool = False) -> Path:

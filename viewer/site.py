@@ -1,11 +1,12 @@
 """What every page has at hand: the library, the templates, and the answer to a request."""
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment
+from jinja2 import Environment, TemplateError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -14,6 +15,7 @@ from viewer.folders import Source
 from viewer.library import Library
 from viewer.templating import environment, render
 
+logger = logging.getLogger(__name__)
 View = Callable[[Request], Response]
 
 
@@ -55,6 +57,10 @@ class Site:
                 return self.page("error.html", status=422, title="This cannot be shown", message=str(error))
             except (OSError, sqlite3.Error) as error:
                 return self.page("error.html", status=500, title="This cannot be read", message=str(error))
+            except (LookupError, TypeError, ValueError, TemplateError) as error:
+                logger.exception("%s", request.url.path)
+                said = f"{type(error).__name__}: {error}; was it written by another version?"[:400]
+                return self.page("error.html", status=500, title="This cannot be shown", message=said)
 
         return answer
 
