@@ -55,13 +55,10 @@ class Chat:
             return self._render(turns, add_generation_prompt=True)
         if not turns or turns[-1]["role"] != "assistant":
             raise EngineRefused("continue_final_message needs an AssistantMessage as the last message")
-        # Templates trim or rewrite contents; a stand-in shows where the content starts, and is then replaced by it.
-        opening, stand_in = turns[-1]["content"], "RETRACE-CONTINUES-HERE"
-        rendered = self._render([*turns[:-1], {"role": "assistant", "content": stand_in}], add_generation_prompt=False)
-        before, found, _ = rendered.rpartition(stand_in)
-        if not found:
-            raise EngineRefused("the model's chat template hides assistant messages, so they cannot be continued")
-        return before + opening
+        # Behind what opens a new turn, as the model itself would write: templates trim and rewrite the messages that
+        # they are given (Qwen3 puts an empty thought before one), and so lead elsewhere than the model came from.
+        opened = self._render(turns[:-1], add_generation_prompt=True)
+        return opened + without_what_stands_there(opened, turns[-1]["content"])
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -108,6 +105,14 @@ class Chat:
                 first = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
                 return self._render([first, *turns[2:]], add_generation_prompt=add_generation_prompt)
             raise EngineRefused(f"the model's chat template refuses these messages: {error}") from None
+
+
+def without_what_stands_there(prompt: str, text: str) -> str:
+    """The assistant's text without an opening tag with which the template itself has already opened the thought."""
+    opening, newline, rest = text.partition("\n")
+    if newline and opening.startswith("<") and opening.endswith(">") and prompt.rstrip().endswith(opening):
+        return rest if prompt.endswith("\n") else newline + rest
+    return text
 
 
 def _role(message: LLMMessage) -> str:

@@ -116,14 +116,20 @@ def test_a_thought_that_the_template_has_opened_is_not_opened_twice() -> None:
     assert tokenizer.decode(encoded.completion).startswith("2 + 2 = 5\n")
 
 
-def test_a_template_that_writes_a_message_otherwise_than_it_opens_one_is_noticed(family: tuple[str, Encoder]) -> None:
+def test_a_template_that_writes_a_message_otherwise_than_it_opens_one_leads_nobody_astray(
+    family: tuple[str, Encoder],
+) -> None:
     _, encoder = family
     assert encoder.asked_alike(row())
-    tokenizer = tokenizer_of("mistral")
-    tokenizer.chat_template = tokenizer.chat_template.replace(
-        "{{ m['content'] + '</s>' }}", "{{ ' ' + m['content'] + '</s>' }}"
-    )
-    assert not Encoder(tokenizer).asked_alike(row())
+    for before in (" ", "<think>\\n\\n</think>\\n\\n"):  # older Mistral models; Qwen3
+        tokenizer = tokenizer_of("mistral")
+        tokenizer.chat_template = tokenizer.chat_template.replace(
+            "{{ m['content'] + '</s>' }}", "{{ '" + before + "' + m['content'] + '</s>' }}"
+        )
+        assert before.encode().decode("unicode_escape") in tokenizer.apply_chat_template(
+            [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}], tokenize=False
+        )
+        assert Encoder(tokenizer).asked_alike(row())
 
 
 def test_a_model_without_a_chat_template_is_refused_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""Rows of like length into one batch, in an order that depends on seed and epoch alone.
+"""How wide a batch is, and which rows share it: rows of like length, in an order that seed and epoch alone decide.
 
 transformers has such a sampler, but it draws from the global generator, so a training that goes on in the middle of an
 epoch finds another order there. This one finds the same.
@@ -7,6 +7,9 @@ epoch finds another order there. This one finds the same.
 import random
 from collections.abc import Iterator, Sequence
 
+WIDTH = 32
+"""Batches are as wide as a multiple of this. On a CPU oneDNN keeps what it has prepared for every shape it has met:
+with widths of all kinds memory grew by 45 MB a step (SmolLM2-135M, LoRA, bfloat16: 12 GB after 250 steps)."""
 POOL = 50
 """Batches whose rows are sorted together: enough to save most padding, few enough to keep the order random."""
 

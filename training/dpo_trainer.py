@@ -7,6 +7,7 @@ from typing import Any
 
 from trl import DPOConfig, DPOTrainer  # type: ignore[attr-defined]
 
+from training.batches import WIDTH
 from training.dpo_settings import DPOSettings
 from training.pairs import EncodedPair
 
@@ -58,6 +59,7 @@ def pair_trainer(
         loss_type=losses,
         loss_weights=weights,
         max_length=None,  # TRL would cut; too long a pair was refused before
+        pad_to_multiple_of=WIDTH,
     )
     return PairTrainer(
         model=model,

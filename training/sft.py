@@ -10,6 +10,7 @@ from typing import Any
 
 from journeys.formats import TAG_STYLES, Tags
 from settings import UserError
+from training.batches import WIDTH
 from training.foreign import is_foreign, read_foreign
 from training.packing import PackCollator, pack
 from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
@@ -53,8 +54,8 @@ def prepare(settings: SFTSettings) -> Prepared:
     encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window_of(start))
     if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
         logger.warning(
-            "chat template: it opens an assistant's message otherwise than it writes one; a policy that goes on with "
-            "its own unfinished message sees other tokens than are trained here, so evaluate before you trust it"
+            "tokenizer: it merges the end of a prompt with what follows; a policy that goes on with its own unfinished "
+            "message sees other tokens there than are trained here, so evaluate before you trust it"
         )
     packs = pack([len(row) for row in encoded], capacity=settings.max_length) if settings.packing else None
     learnt = sum(len(row.completion) for row in encoded)
@@ -126,7 +127,7 @@ def build_trainer(
     tokenizer: Any,
 ) -> Any:
     """TRL's SFTTrainer on rows that are ids already, so that it neither templates, cuts nor adds anything."""
-    from training.trl_sft import WIDTH, RowTrainer, sft_config
+    from training.trl_sft import RowTrainer, sft_config
 
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return RowTrainer(

@@ -12,7 +12,7 @@ from typing import Any
 
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
 
-from engines.chat import Chat
+from engines.chat import Chat, without_what_stands_there
 from engines.errors import EngineRefused
 from journeys.formats import Tags
 from settings import UserError
@@ -89,13 +89,13 @@ class Encoder:
             raise UserError(f"{row.source}: {error}") from None
         text = row.completion
         if row.prompt[-1].role != "assistant":
-            text = _without_what_stands_there(prompt, text)
+            text = without_what_stands_there(prompt, text)
         return Encoded(array("i", self._ids(prompt)), array("i", self.completion(text)))
 
     def asked_alike(self, row: SFTRow) -> bool:
         """Whether an engine that goes on with an unfinished message sends the ids that the row was trained as.
 
-        Some templates write an assistant's message otherwise than they open it (a space, an empty thought).
+        A tokenizer may merge the last sign of the prompt with the first of what follows.
         """
         if row.prompt[-1].role == "assistant":
             return True
@@ -196,14 +196,6 @@ def _stop_id(tokenizer: Any) -> int:
             "set eos_token in tokenizer_config.json"
         )
     return int(tokenizer.eos_token_id)
-
-
-def _without_what_stands_there(prompt: str, text: str) -> str:
-    """The completion without an opening tag with which the template itself has already opened the thought."""
-    opening, newline, rest = text.partition("\n")
-    if newline and opening.startswith("<") and opening.endswith(">") and prompt.rstrip().endswith(opening):
-        return rest if prompt.endswith("\n") else newline + rest
-    return text
 
 
 def _as_autogen(message: Message) -> LLMMessage:

@@ -6,11 +6,7 @@ from typing import Any
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from training.batches import LengthSampler
-
-WIDTH = 32
-"""Batches are as wide as a multiple of this. On a CPU oneDNN keeps what it has prepared for every shape it has met:
-with widths of all kinds memory grew by 45 MB a step (SmolLM2-135M, LoRA, bfloat16: 12 GB after 250 steps)."""
+from training.batches import WIDTH, LengthSampler
 
 
 class RowTrainer(SFTTrainer):
