@@ -418,7 +418,7 @@ def test_light_and_dark_are_switched_and_remembered(page: Any, server: ViewServe
 # Large ones
 
 
-def test_a_journey_of_500_turns_is_drawn_within_a_second(page: Any, server: ViewServer, folder: Path) -> None:
+def test_a_journey_of_500_turns_is_drawn_while_a_reader_waits(page: Any, server: ViewServer, folder: Path) -> None:
     large = folder / "runs" / "large"
     large.mkdir()
     draft = long_journey(0, turns=LONG)

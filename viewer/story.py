@@ -39,6 +39,8 @@ class Rows:
     """The rows that exports make of a journey."""
 
     sft: Mapping[str, Any] | None
+    shortcut: str
+    """The thought told from the path alone."""
     pairs: tuple[Mapping[str, Any], ...]
     labels: tuple[Mapping[str, Any], ...]
 
@@ -56,7 +58,6 @@ class Story:
     drawing: Drawing
     thought: Thought | None
     pieces: tuple[Piece, ...]
-    shortcut: str
     refused: str
     """Why it is no row to learn from, or ''."""
 
@@ -82,7 +83,6 @@ def read_story(source: Source, journey_id: str) -> Story | None:
 def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None = None, growing: bool = False) -> Story:
     """Everything about a journey, from the journey alone."""
     thought = stored or (stitch(journey) if journey.turns else None)
-    shortcut = stitch(journey, shortcut=True).text if journey.path else ""
     removed_by: dict[int, int] = {}
     path: list[int] = []
     for turn in journey.turns:
@@ -100,7 +100,6 @@ def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None =
         drawing=draw(journey.turns, solved=solved),
         thought=thought,
         pieces=tuple(pieces(thought)) if thought else (),
-        shortcut=shortcut,
         refused=_refused(journey, thought, settings),
     )
 
@@ -139,6 +138,7 @@ def rows_of(source: Source, journey_id: str) -> Rows | None:
     good = not _refused(journey, thought, settings)
     return Rows(
         sft=sft_row(journey, thought, settings) if good else None,
+        shortcut=stitch(journey, shortcut=True).text if journey.path else "",
         pairs=tuple(step_pairs(journey, settings, lambda one: stitch(one, shortcut=True))) if good else (),
         labels=tuple(step_labels(journey, accepted=accepted(journey, settings) is None)),
     )

@@ -137,6 +137,7 @@ function go(turn, { scroll = true } = {}) {
       element.classList.toggle("gone", walking && own <= at && removed <= at);
     }
   }
+  if (at !== null) judgeBox(at);
   if (at === null || !scroll) return;
   const smooth = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
   $(`#turn-${at}`)?.scrollIntoView({ block: "nearest", behavior: smooth });
@@ -166,7 +167,18 @@ function halt() {
 }
 
 // ---- judgements -------------------------------------------------------------------------------------------------------
-const judgeBox = (turn) => $(`[data-judge="${turn}"]`);
+// Far down in a long journey the buttons come when somebody gets there: thousands of them would slow the page.
+function judgeBox(turn) {
+  const box = $(`[data-judge="${turn}"]`);
+  if (box && !$("button", box)) {
+    box.append(...$$("[data-judge='-1'] button").map((button) => {
+      const copy = button.cloneNode(true);
+      if (copy.dataset.mark) copy.setAttribute("aria-pressed", "false");
+      return copy;
+    }));
+  }
+  return box;
+}
 async function keep(turn, mark, note) {
   const desk = $("#desk");
   const body = JSON.stringify({ journey_id: desk.dataset.journey, turn: Number(turn), mark, note });
@@ -266,6 +278,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("mouseover", (event) => {
   const over = event.target.closest?.("#desk [data-turn], #desk .piece, #desk tr[data-turns]");
   light(over ? turnsOf(over) : []);
+  if (over?.matches(".turn")) judgeBox(over.dataset.turn);
 });
 for (const details of $$("details[data-load]")) {
   details.addEventListener("toggle", async () => {
