@@ -1,5 +1,6 @@
 """Filters find what a plain walk over the store finds; the index follows a run that grows or breaks."""
 
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -18,9 +19,9 @@ from journeys.store import Store
 from settings import UserError
 from viewer.filters import Filters, read_filters, words_to_match
 from viewer.folders import Source, find_sources
-from viewer.index import open_index
+from viewer.index import Replaced, open_index
 from viewer.queries import Judged, count, listed, means, place_of, spread
-from viewer.reading import Replaced, read_texts, take_columns
+from viewer.reading import read_texts, take_columns
 
 
 @pytest.fixture(autouse=True)
@@ -233,3 +234,39 @@ def test_a_large_run_opens_and_answers_in_little_time(tmp_path: Path) -> None:
             count(db, filters)
             means(db, filters)
             assert time.perf_counter() - began < 0.3
+
+
+def test_samples_are_taken_in_as_they_are_written(tmp_path: Path) -> None:
+    """A half-written line waits, a line that is no sample is named, and a file that was begun anew is noticed."""
+
+    def line(number: int) -> str:
+        sample = {
+            "model": "m",
+            "problem_id": f"q-{number}",
+            "family": "sums",
+            "question": "1 + 1?",
+            "sample": 0,
+            "text": "Wait. 2.",
+            "finish": "stop",
+            "status": "right",
+            "answer": "2",
+            "tokens": 3,
+            "prompt_tokens": 2,
+            "seconds": 0.1,
+        }
+        return json.dumps(sample) + "\n"
+
+    file = tmp_path / "scores" / "samples.jsonl"
+    file.parent.mkdir()
+    file.write_text(line(0) + line(1)[:20])
+    source = source_of(file.parent)
+    with open_index(source) as db:
+        assert take_columns(db, source) == ("", 0)
+        assert count(db, Filters()).total == 1
+        file.write_text(line(0) + line(1) + "{}\n" + line(2))
+        damage, _ = take_columns(db, source)
+        assert "line 3 is no sample" in damage
+        assert count(db, Filters(thought="wait")).total == 3
+        file.write_text(line(0))
+        with pytest.raises(Replaced):
+            take_columns(db, source)

@@ -105,6 +105,10 @@ SORT_IN = (
 """Gives every journey without a kind its kind."""
 
 
+class Replaced(Exception):
+    """The source is another than the one that the index was made from."""
+
+
 def index_path(source: Source) -> Path:
     """Where a source's index is kept."""
     digest = hashlib.sha256(str(source.path).encode()).hexdigest()[:16]

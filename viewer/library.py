@@ -11,8 +11,8 @@ from pathlib import Path
 
 from settings import UserError
 from viewer.folders import Source, find_sources
-from viewer.index import discard, open_index
-from viewer.reading import Replaced, read_texts, take_columns, unread
+from viewer.index import Replaced, discard, open_index
+from viewer.reading import read_texts, take_columns, unread
 
 logger = logging.getLogger(__name__)
 

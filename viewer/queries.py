@@ -166,7 +166,7 @@ class Counted:
     """Without any filter."""
     facets: dict[str, dict[str, int]]
     """For each facet its values with the journeys that they would leave, the facet's own choice set aside. A facet with
-    one value only is left out: there is nothing to choose."""
+    one value only is left out, since there is nothing to choose; how journeys ended is always told."""
     flags: dict[str, int]
     moves: dict[str, int]
 
@@ -190,7 +190,7 @@ def count(db: sqlite3.Connection, filters: Filters, *, judged: Judged = Judged()
         values = tally(name, lambda kind, name=name: str(kind[name]))  # type: ignore[misc]
         ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))
         chosen = getattr(filters, name)
-        if chosen or len({kind[name] for kind in known.values()}) > 1:
+        if chosen or name == "outcome" or len({kind[name] for kind in known.values()}) > 1:
             found[name] = dict(ranked[:most]) | {value: values.get(value, 0) for value in chosen}
     flags = {flag: tally("flag", lambda kind, key=key: kind[key])[value] for flag, (key, value) in FLAGS.items()}  # type: ignore[misc]
     moves = {move: tally("move", lambda kind, move=move: kind[move])[1] for move in MOVES}  # type: ignore[misc]

@@ -13,7 +13,7 @@ from journeys.stitching.thought import Thought, stitch
 from journeys.store import Store
 from settings import UserError
 from viewer.folders import Source
-from viewer.index import COPIED, INDICES, SORT_IN
+from viewer.index import COPIED, INDICES, SORT_IN, Replaced
 from viewer.samples import take_samples
 
 CHUNK = 10_000
@@ -31,10 +31,6 @@ _TAKE_AGAIN = (
     "WHERE now.rowid = n) WHERE status <> 'finished' AND (status, COALESCE(turns, -1)) <> "
     "(SELECT now.status, COALESCE(now.turns, -1) FROM store.journeys AS now WHERE now.rowid = n)"
 )
-
-
-class Replaced(Exception):
-    """The source is another than the one that the index was made from."""
 
 
 def take_columns(db: sqlite3.Connection, source: Source, *, seconds: float = math.inf) -> tuple[str, int]:

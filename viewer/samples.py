@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from viewer.folders import Source
+from viewer.index import Replaced
 
 OUTCOMES = {"right": "solved", "wrong": "wrong", "unparsed": "unparsed"}
 AT_ONCE = 2_000
@@ -16,10 +17,19 @@ VALUES (?, ?, ?, ?, ?, ?, 'sampled', '', ?, 'finished', ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def take_samples(db: sqlite3.Connection, source: Source) -> str:
-    """Take in the lines written since. Returns what was wrong with lines that are no samples, or ''."""
+    """Take in the lines written since. Returns what was wrong with lines that are no samples, or ''.
+
+    Raises:
+        Replaced: the file is shorter than what was taken from it.
+    """
     state = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('offset', 'line', 'damage')"))
     offset, line = int(state.get("offset", 0)), int(state.get("line", 0))
     damage: str = state.get("damage", "")
+    size = source.samples.stat().st_size
+    if size < offset:
+        raise Replaced
+    if size == offset:
+        return damage
     places: dict[str, int] = dict(db.execute("SELECT problem_id, MIN(position) FROM journeys GROUP BY problem_id"))
     for batch in _lines(source, offset):
         db.execute("BEGIN IMMEDIATE")

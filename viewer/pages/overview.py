@@ -18,7 +18,7 @@ from viewer.filters import Filters
 from viewer.folders import Source
 from viewer.library import Looked
 from viewer.pages.browse import questions_of
-from viewer.queries import Counted, count, extent, listed, means, spread
+from viewer.queries import count, extent, listed, means, spread
 from viewer.site import Site
 
 LATELY = 20
@@ -58,7 +58,7 @@ def run_context(source: Source, looked: Looked) -> dict[str, Any]:
     planned = _planned(source)
     return {
         "counted": counted,
-        "outcomes": counted.facets.get("outcome") or _only_outcome(looked, counted),
+        "outcomes": counted.facets["outcome"],
         "growing": growing,
         "turns_made": _turns_made(source, [row["id"] for row in growing]),
         "newest": newest,
@@ -94,13 +94,6 @@ def run_plots(looked: Looked) -> list[Markup]:
             )
         )
     return plots
-
-
-def _only_outcome(looked: Looked, counted: Counted) -> dict[str, int]:
-    rows = listed(looked.db, Filters(), limit=1)
-    if not rows:
-        return {}
-    return {"growing" if rows[0]["status"] == "growing" else rows[0]["outcome"]: counted.total}
 
 
 def _turns_made(source: Source, ids: Sequence[str]) -> dict[str, int]:
