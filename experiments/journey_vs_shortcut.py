@@ -12,24 +12,31 @@ Every stage is a command of run.py and leaves a folder; what is there already is
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from experiments.arms import Arm, label
-from experiments.from_doubt import write_from_doubt
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets
 from experiments.results import Results, read_results, results_table
+from experiments.rows import KINDS, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 from journeys.decontaminate import normalised
-from settings import UserError, load, overrides_from_flags
+from settings import UserError, load, overrides_from_flags, read_yaml
 
 SIZES = Path(__file__).parent.parent / "configs" / "experiments"
+PERSONAS = Path(__file__).parent.parent / "configs" / "personas" / "policy"
 HELD_OUT = ("trained", "untrained")
 MODES = ("greedy", "sampled")
 PAGE = "journey-vs-shortcut.md"
@@ -42,14 +49,21 @@ class Experiment:
     settings: ExperimentSettings
     stages: Stages
     problems: ProblemSets
+    command: str
+    """What makes it again, for the page."""
 
     @classmethod
-    def of(cls, settings: ExperimentSettings) -> "Experiment":
-        return cls(settings, Stages(settings.folder), ProblemSets(settings.folder / "problems"))
+    def of(cls, settings: ExperimentSettings, *, command: str = "make experiment") -> "Experiment":
+        stages = Stages(settings.folder, quiet=settings.jobs > 1)
+        return cls(settings, stages, ProblemSets(settings.folder / "problems"), command)
 
     @property
     def models(self) -> Path:
         return self.settings.folder / "models"
+
+    @property
+    def rows(self) -> Path:
+        return self.settings.folder / "rows"
 
     @property
     def evaluations(self) -> Path:
@@ -59,14 +73,11 @@ class Experiment:
         """Every stage in order, each skipped where its result is there; then the figures and the page."""
         self._draw()
         data = self._generate("data", policy=self.settings.base_model, problems="data")
-        self._assert_unseen(data)
-        for seed in self.settings.seeds:
-            for arm in self.settings.trained_arms:
-                self._train(arm, seed, data)
-        self._evaluate("validation", "greedy")
-        for problems in HELD_OUT:
-            for mode in MODES:
-                self._evaluate(problems, mode)
+        self._write_rows(data)
+        self._assert_unseen()
+        self._side_by_side([partial(self._train_all, seed) for seed in self.settings.seeds])
+        asked = [("validation", "greedy"), *product(HELD_OUT, MODES)]
+        self._side_by_side([partial(self._evaluate, problems, mode) for problems, mode in asked])
         best = self._best()
         self._generate("fresh-base", policy=self.settings.base_model, problems="fresh")
         self._generate("fresh-tuned", policy=str(self.models / best), problems="fresh")
@@ -89,25 +100,59 @@ class Experiment:
 
     def _generate(self, name: str, *, policy: str, problems: str) -> Path:
         """A run of `generate` under the critic that follows the checkers."""
-        fresh = policy != self.settings.base_model
+        ours = policy == self.settings.base_model
+        persona = self.settings.base_persona if ours else "auto"
         recipe: dict[str, Any] = {
             "name": name,
             "runs_dir": str(self.settings.folder / "runs"),
             "seed": self.settings.draw,
-            "problems": {"source": "file", "path": str(self.problems.path(problems)), "verifier": "math"},
-            "policy": {"model": policy, "persona": "auto" if fresh else self.settings.base_persona}
-            | self.settings.engine(),
+            "problems": self._source(problems),
+            "policy": {"model": policy, "persona": persona} | self.settings.engine_keys(),
             "critic": {"persona": "evidence"},
             "concurrency": self.settings.max_batch,
         }
-        self.stages.run(name, ["generate"], recipe | self.settings.generate)
+        if name == "data":
+            recipe["policy"] |= {"persona": self._hot_persona(), "sampling": self.settings.data_sampling}
+            recipe["journeys_per_problem"] = self.settings.journeys_per_problem
+        self.stages.run(name, ["generate"], recipe | {"budgets": self.settings.budgets})
         return self.settings.folder / "runs" / name
 
-    def _train(self, arm: Arm, seed: int, data: Path) -> None:
+    def _hot_persona(self) -> str:
+        """The base's voice with a cooler second try: a hot first one makes the slips that a cool one can mend."""
+        asked = self.settings.base_persona
+        own = Path(self.settings.base_model) / "persona.yaml" if asked == "auto" else PERSONAS / f"{asked}.yaml"
+        voice = read_yaml(own) | {"name": "hot", "retry_temperature": self.settings.retry_temperature}
+        file = self.settings.folder / "hot.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(voice, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return str(file)
+
+    def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
+        """Do several works, `jobs` at a time; the first that fails ends the experiment once those begun have ended."""
+        if self.settings.jobs == 1:
+            for work in works:
+                work()
+            return
+        with ThreadPoolExecutor(self.settings.jobs) as pool:
+            begun = [pool.submit(work) for work in works]
+            try:
+                for one in begun:
+                    one.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _train_all(self, seed: int) -> None:
+        """Every arm's model of one seed."""
+        for arm in self.settings.trained_arms:
+            self._train(arm, seed)
+
+    def _train(self, arm: Arm, seed: int) -> None:
         name = label(arm.name, seed)
         recipe: dict[str, Any] = {"name": name, "outputs_dir": str(self.models), "seed": seed}
         if arm.method == "sft":
-            recipe |= {"model": self.settings.base_model} | self._rows_of(arm, data) | self.settings.sft
+            recipe |= {"model": self.settings.base_model} | self.settings.sft
+            recipe |= {"data": [str(self.rows / f"{arm.data_kind}.jsonl")]}
             if arm.tokens_of:
                 recipe |= {"max_tokens": self._learnt(label(arm.tokens_of, seed))}
                 recipe.pop("max_steps", None)
@@ -115,14 +160,6 @@ class Experiment:
             recipe |= {"model": str(self.models / label(arm.start, seed)), "plain": arm.plain}
             recipe |= {"data": [str(self._preferences(arm.start, seed))]} | self.settings.dpo
         self.stages.run(name, ["train", arm.method], recipe)
-
-    def _rows_of(self, arm: Arm, data: Path) -> dict[str, Any]:
-        """The SFT keys that name an arm's rows."""
-        if arm.data_kind != "from-doubt":
-            return {"data": [str(data)], "data_kind": arm.data_kind}
-        made = self.settings.folder / "rows" / "from-doubt.jsonl"
-        write_from_doubt(data / "exports" / "journey_sft.jsonl", made)
-        return {"data": [str(made)]}
 
     def _learnt(self, model: str) -> int:
         """The tokens that a model was given loss on, each as often as it was seen."""
@@ -138,7 +175,7 @@ class Experiment:
             "seed": self.settings.draw + seed,
             "problems": self._source("preference"),
             "models": [{"model": str(self.models / label(arm, seed)), "label": label(arm, seed)}],
-            "engine": self.settings.engine(),
+            "engine": self.settings.engine_keys(),
             "samples": self.settings.samples_per_question,
             "logprobs": False,
             "sampling": {
@@ -166,7 +203,7 @@ class Experiment:
                 *({"model": str(self.models / model), "label": model} for model in trained),
             ],
             "persona": "arithmetic",
-            "engine": self.settings.engine(),
+            "engine": self.settings.engine_keys(),
             "samples": 1 if greedy else self.settings.samples,
             "logprobs": False,
             "sampling": {
@@ -180,14 +217,20 @@ class Experiment:
     def _source(self, problems: str) -> dict[str, Any]:
         return {"source": "file", "path": str(self.problems.path(problems)), "verifier": "math"}
 
-    def _assert_unseen(self, data: Path) -> None:
+    def _write_rows(self, data: Path) -> None:
+        if all((self.rows / f"{kind}.jsonl").is_file() for kind in KINDS):
+            return
+        share, seed = self.settings.share_backtracked, self.settings.draw
+        write_rows(data / "exports", self.rows, share=share, seed=seed)
+
+    def _assert_unseen(self) -> None:
         """No question that anything was learnt from is in a held-out set.
 
         Raises:
             UserError: one is; then no figure of this experiment would mean anything.
         """
         learnt: set[tuple[str, ...]] = set()
-        for row in _rows(data / "exports" / "journey_sft.jsonl"):
+        for row in _rows(self.rows / "journey.jsonl"):
             learnt.update(normalised(message["content"]) for message in row["prompt"] if message["role"] == "user")
         learnt |= self.problems.questions("preference")
         for held_out in (*HELD_OUT, "validation", "fresh"):
@@ -203,7 +246,7 @@ class Experiment:
     def _publish(self, results: Results) -> None:
         """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
         here = self.settings.folder / "page"
-        written = write_page(results, here / PAGE)
+        written = write_page(results, here / PAGE, command=self.command)
         if self.settings.page:
             there = Path(self.settings.page)
             there.mkdir(parents=True, exist_ok=True)
@@ -230,7 +273,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         size = args.size or find_size()
         recipe = Path(size) if size.endswith((".yaml", ".yml")) else SIZES / f"{size}.yaml"
-        experiment = Experiment.of(load(ExperimentSettings, recipe, overrides_from_flags(flags)))
+        settings = load(ExperimentSettings, recipe, overrides_from_flags(flags))
+        command = f"make experiment SIZE={size}" + (f' ARGS="{shlex.join(flags)}"' if flags else "")
+        experiment = Experiment.of(settings, command=command)
         results = experiment.run()
     except UserError as error:
         sys.stderr.write(f"experiment: {error}\n")

@@ -47,16 +47,15 @@ FEWEST = 500
 """Held-out problems of a kind, below which nothing is said to be shown."""
 
 
-def write_page(results: Results, path: Path) -> list[Path]:
+def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
     """Write the page and its two pictures beside it. Returns the files, the page first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = [path.with_name(f"{path.stem}-{what}.png") for what in ("accuracy", "mending")]
     draw_accuracy(results, pictures[0])
     draw_mending(results, pictures[1])
-    size = results.settings.name.rpartition("-")[2]
     parts = [
         "# Journey against shortcut\n",
-        f"Written by `make experiment SIZE={size}`; do not edit. Every figure comes from the folders of that run.\n",
+        f"Written by `{command}`; do not edit. Every figure comes from the folders of that run.\n",
         "## What was asked\n",
         QUESTION.replace("{seeds}", str(len(results.settings.seeds))),
         "## What the data say\n",
@@ -79,7 +78,7 @@ def write_page(results: Results, path: Path) -> list[Path]:
         "## Set-up\n",
         _set_up(results),
         "## To reproduce\n",
-        f"```sh\nmake experiment SIZE={size}\n```\n",
+        f"```sh\n{command}\n```\n",
         "Stopped anywhere, the same command goes on. Problems, seeds and recipes are fixed; bfloat16 sums depend on "
         "which rows share a batch, so single texts may differ from run to run.",
     ]
@@ -195,10 +194,13 @@ def _set_up(results: Results) -> str:
         f"Base: `{settings.base_model}`. Machine: {results.machine}. "
         f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
         f"Data: {data['journeys']} journeys on {data['problems']} problems under the critic that follows the checkers, "
-        f"{data['accepted']} accepted; {rows['rows']} rows in each set, the same journeys row for row: "
-        f"{'yes' if rows['same_journeys'] else '**no**'}. {rows['with_backtrack']} of them hold a backtrack "
-        f"({rows['backtracks']} in all). Characters a row: journey {rows['journey_chars']:.0f}, shortcut "
-        f"{rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: {rows['shortcuts_that_doubt']}.",
+        f"drawn hot (temperature {settings.data_sampling.get('temperature')}, {settings.retry_temperature:g} behind a "
+        f"backtrack). {data['accepted']} were accepted, {data['accepted_with_backtrack']} of them with a backtrack.",
+        f"{rows['rows']} rows for each arm, {rows['with_backtrack']} of them with a backtrack ({rows['backtracks']} in "
+        "all), journeys without one thinned out; the same journeys row for row: "
+        f"{'yes' if rows['same_journeys'] else '**no**'}. Characters a row: journey {rows['journey_chars']:.0f}, "
+        f"shortcut {rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: "
+        f"{rows['shortcuts_that_doubt']}.",
         f"Families in the data: {', '.join(f'{name} {count}' for name, count in rows['families'].items())}.",
         f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}.",
         "Digests of the problem sets: "

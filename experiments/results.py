@@ -119,7 +119,7 @@ def read_results(settings: ExperimentSettings, *, problems: ProblemSets, stages:
     return Results(
         settings=settings,
         data=_read(folder / "runs" / "data" / "summary.json"),
-        rows=_rows_told(folder / "runs" / "data" / "exports"),
+        rows=_rows_told(folder / "rows"),
         trainings={name: {k: v for k, v in one.items() if k != "history"} for name, one in trainings.items()},
         pooled=pooled,
         comparisons={setting: _compare(by_arm, settings) for setting, by_arm in pooled.items()},
@@ -211,9 +211,9 @@ def _compare(by_arm: dict[str, Pooled], settings: ExperimentSettings) -> list[Co
     return made
 
 
-def _rows_told(exports: Path) -> dict[str, Any]:
-    """Counts over the two sets: that they hold the same journeys, and what sets them apart."""
-    journeys, shortcuts = (_lines(exports / f"{name}_sft.jsonl") for name in ("journey", "shortcut"))
+def _rows_told(folder: Path) -> dict[str, Any]:
+    """Counts over the rows that the arms learn from: that they tell the same journeys, and what sets them apart."""
+    journeys, shortcuts = (_lines(folder / f"{kind}.jsonl") for kind in ("journey", "shortcut"))
     told = [row["completion"][0]["content"] for row in shortcuts]
     return {
         "rows": len(journeys),

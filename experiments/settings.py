@@ -1,7 +1,7 @@
 """The recipe of an experiment: how large it is and what its stages are given."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -49,8 +49,15 @@ class ExperimentSettings(Settings):
     """reasoning-gym tasks that the journeys are made from; their answers are numbers."""
     untrained: tuple[TaskSettings, ...]
     """Tasks of which no arm sees a problem."""
-    generate: dict[str, JsonValue] = {}
-    """Keys over the recipe of the runs: journeys_per_problem, budgets, ..."""
+    journeys_per_problem: int = Field(2, ge=1)
+    data_sampling: dict[str, JsonValue] = {"temperature": 1.1, "top_p": 1.0}
+    """How the policy draws its lines while data is made: hot, so that there is something to take back."""
+    retry_temperature: float = Field(0.7, ge=0)
+    """Of a line in place of one that was taken back, while data is made."""
+    share_backtracked: float = Field(0.5, gt=0, le=1)
+    """Of the rows to learn from; journeys without a backtrack are left out until it is reached, for all arms alike."""
+    budgets: dict[str, JsonValue] = {"max_turns": 24, "max_backtracks": 8}
+    """Of every journey."""
     sft: dict[str, JsonValue] = {}
     """Keys over the recipe of every SFT; the same for all arms."""
     dpo: dict[str, JsonValue] = {}
@@ -63,8 +70,12 @@ class ExperimentSettings(Settings):
     """Of each problem in the sampled evaluations."""
     max_tokens: int = Field(256, ge=16)
     """Tokens that a solution may take."""
+    engine: Literal["auto", "transformers", "vllm"] = "transformers"
+    """Of every stage. Many small models are asked in turn: what starts at once beats what is fastest once started."""
     max_batch: int = Field(64, ge=1)
     """Rows that the engine decodes together."""
+    jobs: int = Field(1, ge=1)
+    """Seeds trained at once, and evaluations; more than one where a GPU would be idle in between."""
     resamples: int = Field(5000, ge=100)
     """Bootstrap resamples of problems."""
 
@@ -109,5 +120,5 @@ class ExperimentSettings(Settings):
         """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
         return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
 
-    def engine(self) -> dict[str, Any]:
-        return {"engine": "auto", "max_batch": self.max_batch}
+    def engine_keys(self) -> dict[str, Any]:
+        return {"engine": self.engine, "max_batch": self.max_batch}

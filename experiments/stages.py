@@ -24,10 +24,15 @@ ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
 
 
 class Stages:
-    """Runs stages in order and remembers what each took."""
+    """Runs stages and remembers what each took.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        quiet: keep the commands' progress in their logs, where several run at once and would write over each other.
+    """
+
+    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
         self.folder = folder
+        self.quiet = quiet
         self.recipes = folder / "recipes"
         self.notes = folder / "stages"
         self.logs = folder / "logs"
@@ -69,7 +74,11 @@ class Stages:
         started, code = time.monotonic(), INTERRUPTED
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(ROOT / "run.py"), *argv], cwd=ROOT, stdout=log, env=os.environ | ENVIRONMENT
+                [sys.executable, str(ROOT / "run.py"), *argv],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log if self.quiet else None,
+                env=os.environ | ENVIRONMENT,
             )
             try:
                 code = process.wait()

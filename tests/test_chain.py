@@ -17,6 +17,8 @@ import run
 from journeys.record import Journey
 from journeys.store import Store
 
+pytestmark = pytest.mark.slow
+
 PROBLEMS = {"p-0": (3, 4), "p-1": (5, 9), "p-2": (8, 6), "p-3": (7, 2)}
 SLIPS = ("p-2", "p-3")
 """Problems whose first line is wrong, so that their journeys have a backtrack."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from generation_material import run_cli, scripted
 import run
 from evaluation.intervals import Difference
 from experiments.arms import ARMS, BASE, label
-from experiments.from_doubt import write_from_doubt
 from experiments.journey_vs_shortcut import SIZES, Experiment
 from experiments.judgement import TARGET, in_words, shown
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets
 from experiments.results import SETTINGS, Comparison, read_results, results_table
+from experiments.rows import write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 from journeys.decontaminate import normalised
@@ -133,6 +134,7 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
         "dpo-plain": 0.3,
     }
     _write_models(experiment)
+    experiment._write_rows(runs / "small" / "runs" / "data")
     for setting in (*SETTINGS, "validation-greedy"):
         _write_evaluation(experiment, setting, shares)
     results = read_results(settings, problems=experiment.problems, stages=experiment.stages, best="dpo-1")
@@ -145,7 +147,7 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
     assert results.rows["same_journeys"]
     assert results.plug_back.solve_rate.value == 0
     assert results.plug_back.base.precision == 1
-    page, *pictures = write_page(results, runs / "page" / "page.md")
+    page, *pictures = write_page(results, runs / "page" / "page.md", command="make experiment SIZE=small")
     text = page.read_text()
     assert said in text
     assert "Only a rehearsal" in text
@@ -156,10 +158,11 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
 
 
 def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: Path) -> None:
-    journeys = runs / "small" / "runs" / "data" / "exports" / "journey_sft.jsonl"
-    write_from_doubt(journeys, runs / "rows.jsonl")
-    befores = [json.loads(row) for row in journeys.read_text().splitlines()]
-    afters = [json.loads(row) for row in (runs / "rows.jsonl").read_text().splitlines()]
+    write_rows(runs / "small" / "runs" / "data" / "exports", runs / "rows", share=0.5, seed=1)
+    befores, afters = (
+        [json.loads(row) for row in (runs / "rows" / f"{kind}.jsonl").read_text().splitlines()]
+        for kind in ("journey", "from-doubt")
+    )
     assert len(befores) == len(afters) > 0
     for before, after in zip(befores, afters, strict=True):
         assert "2 + 2 = 5" in before["completion"][0]["content"]
@@ -175,13 +178,27 @@ def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None
     settings = small(runs)
     experiment = Experiment.of(settings)
     experiment.problems.draw(settings)
-    experiment._assert_unseen(runs / "small" / "runs" / "data")
-    row = json.loads((runs / "small" / "runs" / "data" / "exports" / "journey_sft.jsonl").read_text().splitlines()[0])
+    experiment._write_rows(runs / "small" / "runs" / "data")
+    experiment._assert_unseen()
+    row = json.loads((experiment.rows / "journey.jsonl").read_text().splitlines()[0])
     held_out = experiment.problems.path("untrained")
     leaked = {"id": "x", "question": row["prompt"][0]["content"].upper() + " ", "answer": "1", "family": "x"}
     held_out.write_text(held_out.read_text() + json.dumps(leaked) + "\n")
     with pytest.raises(UserError, match="1 of its questions were learnt from"):
-        experiment._assert_unseen(runs / "small" / "runs" / "data")
+        experiment._assert_unseen()
+
+
+def test_seeds_side_by_side_all_end_and_a_failure_is_told(tmp_path: Path) -> None:
+    experiment = Experiment.of(small(tmp_path, jobs=2))
+    done: list[int] = []
+    experiment._side_by_side([partial(done.append, number) for number in range(5)])
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+    def fail() -> None:
+        raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        experiment._side_by_side([fail, partial(done.append, 5)])
 
 
 def test_a_missing_size_is_one_line() -> None:

@@ -33,6 +33,7 @@ def refusal(*data: str, **keys: Any) -> str:
         ({"text": "Once upon a time"}, "column 'prompt' is missing (there is text)"),
         (GOOD | {"completion": None}, "completion: expected a text or a list of messages, found nothing"),
         (GOOD | {"completion": float("nan")}, "completion: expected a text or a list of messages, found nothing"),
+        (GOOD | {"completion": "so \ud800"}, "completion: half a character"),
         (GOOD | {"completion": " \n"}, "completion: is blank"),
         (GOOD | {"completion": [{"role": "assistant", "content": ""}]}, "completion: the assistant's message is blank"),
         (

@@ -130,6 +130,8 @@ def test_an_adapter_goes_on_as_one_adapter_on_the_same_base(adapter: Outcome, ti
     shape = json.loads((again.folder / "adapter_config.json").read_text())
     assert shape["base_model_name_or_path"] == str(tiny)
     assert shape["r"] == 8
+    recipe = yaml.safe_load((again.folder / "recipe.yaml").read_text())
+    assert (recipe["lora"]["r"], recipe["lora"]["alpha"]) == (8, shape["lora_alpha"])
     assert again.report["continued_from"] == str(adapter.folder)
     begun, came_to = adapter.report["loss"]["first"], adapter.report["loss"]["last"]
     assert again.report["loss"]["first"] < (begun + came_to) / 2, "it began where the adapter had come to"

@@ -48,6 +48,10 @@ def test_the_recipe_beside_it_is_the_one_that_makes_it_again() -> None:
     assert made_by.binding() == recipe.binding()
 
 
+def test_its_voice_is_the_persona_that_the_recipe_names() -> None:
+    assert load_policy("auto", model=str(FOLDER)) == load_policy(read("recipe.yaml")["persona"])
+
+
 @pytest.mark.slow
 async def test_it_solves_sums_line_by_line_and_mends_a_line_it_is_told_is_wrong() -> None:
     persona = load_policy("auto", model=str(FOLDER))

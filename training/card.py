@@ -20,6 +20,7 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
     adapter = settings.lora is not None and not settings.merge
     whole = "an adapter" if adapter else "whole weights"
     data, loss = report["data"], report["loss"]
+    rows = "pairs" if report["method"] == "dpo" else "rows"
     front = {
         "base_model": _base_name(report["model"]),
         "library_name": "peft" if adapter else "transformers",
@@ -30,12 +31,13 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
     lines = [
         f"---\n{yaml.safe_dump(front, sort_keys=False).strip()}\n---\n",
         f"# {folder.path.name}\n",
-        f"{front['base_model']} after {METHODS.get(report['method'], report['method'])} on {data['rows']} rows, "
+        f"{front['base_model']} after {METHODS.get(report['method'], report['method'])} on {data['rows']} {rows}, "
         f"as {whole}. Made by Retrace.\n",
         "| | |\n| --- | --- |",
         _row("base", front["base_model"]),
         *([_row("goes on from", report["continued_from"])] if report["continued_from"] else []),
-        *(_row("data", f"{name} ({rows} rows){_run_digest(name)}") for name, rows in data["sources"].items()),
+        *(_row("data", f"{name} ({count} {rows}){_run_digest(name)}") for name, count in data["sources"].items()),
+        *([_row("objective", data["objective"])] if "objective" in data else []),
         _row("data digest", data["digest"]),
         _row("tags", ", ".join(f"`{tag}` ({kind})" for tag, kind in data["tags"].items()) or "none"),
         _row("stop token", f"`{data['stop_token']}`"),

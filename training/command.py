@@ -13,6 +13,7 @@ from training.settings import TrainSettings
 from training.sft_settings import SFTSettings
 from training.stage import Outcome, planned_steps, require_trl, steps_per_epoch
 from training.stage import train as run_stage
+from training.start import settled
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ def train(settings: TrainSettings, *, recipe: Path | None = None, verbose: bool 
     """
     require_trl()
     prepared = _prepare(settings)
+    settings = settled(settings)
     return run_stage(settings, prepared.start, prepared.material, recipe=recipe, write=write_report, verbose=verbose)
 
 
 def preview(settings: TrainSettings, *, recipe: Path | None = None) -> Preview:
     """What a training would do. No model is loaded and nothing is written."""
     prepared = _prepare(settings)
+    settings = settled(settings)
     return Preview(
         config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
         facts=prepared.material.facts,

@@ -26,13 +26,16 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     left_out = sum(data["left_out"].values())
+    noun = "pairs" if report["method"] == "dpo" else "rows"
     rows = {
-        "rows": f"{data['rows']:,}" + (f" ({left_out:,} left out)" if left_out else ""),
-        "tokens a row": "{min} .. {median} .. {max}".format(**data["lengths"]),
+        noun: f"{data['rows']:,}" + (f" ({left_out:,} left out)" if left_out else ""),
+        **({"objective": data["objective"]} if "objective" in data else {}),
+        f"tokens a {noun[:-1]}": "{min} .. {median} .. {max}".format(**data["lengths"]),
         "tokens": f"{report['tokens']:,} read",
         "steps": f"{report['steps']:,} ({report['epochs']:g} epochs)",
         "loss": f"{loss['first']} -> {loss['last']}",
-        **({"margin": margin} if (margin := _margins(report["history"])) else {}),
+        **_first_and_last("margin", report["history"], "rewards/margins"),
+        **_first_and_last("log-probability of the chosen", report["history"], "logps/chosen"),
         "speed": f"{report['tokens_per_second']:,.0f} tokens/s, {_minutes(report['seconds'])}",
         "peak memory": f"{report['peak_memory_bytes'] / 2**30:.2f} GiB",
         "on": f"{report['device']}, {report['precision']}",
@@ -75,9 +78,9 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def _margins(history: list[dict[str, Any]]) -> str:
-    margins = [point["rewards/margins"] for point in history if "rewards/margins" in point]
-    return f"{margins[0]:.3f} -> {margins[-1]:.3f}" if margins else ""
+def _first_and_last(name: str, history: list[dict[str, Any]], key: str) -> dict[str, str]:
+    values = [point[key] for point in history if key in point]
+    return {name: f"{values[0]:.3f} -> {values[-1]:.3f}"} if values else {}
 
 
 def _minutes(seconds: float) -> str:

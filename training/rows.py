@@ -139,7 +139,7 @@ def messages(value: Any, source: Source, *, column: str, default_role: str) -> t
             raise UserError(f"{source}: {column}: a message needs a role ({', '.join(ROLES)}) and a text as content")
         if not content.strip():
             raise UserError(f"{source}: {column}: the {role}'s message is blank")
-        found.append(Message(role, content))
+        found.append(Message(role, _whole(content, source, column=column)))
     return tuple(found)
 
 
@@ -154,6 +154,17 @@ def written(value: Any, source: Source, *, column: str) -> str:
         text = found[0].content
     if not text.strip():
         raise UserError(f"{source}: {column}: is blank")
+    return _whole(text, source, column=column)
+
+
+def _whole(text: str, source: Source, *, column: str) -> str:
+    """The text. Raises UserError for half a character, which JSON can write and no tokenizer can read."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{source}: {column}: half a character (a lone surrogate) at place {error.start}; mend or remove the row"
+        ) from None
     return text
 
 

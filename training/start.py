@@ -44,7 +44,7 @@ def find_start(settings: TrainSettings) -> Start:
     """Look the model up; nothing is loaded.
 
     Raises:
-        UserError: no such folder, a URL, an adapter without its base, or of another shape than the recipe asks for.
+        UserError: no such folder, a URL, or an adapter without its base.
     """
     if "://" in settings.model:
         raise UserError(f"model: {settings.model}: a server's weights cannot be trained; name a folder or a hub id")
@@ -53,13 +53,26 @@ def find_start(settings: TrainSettings) -> Start:
     if base is None:
         return Start(place, _lasting_name(settings.model), None)
     config = json.loads((Path(place) / "adapter_config.json").read_text("utf-8"))
-    asked, has = settings.lora, config.get("r")
-    if asked and "r" in asked.model_fields_set and asked.r != has:
-        raise UserError(
-            f"lora.r: {settings.model} is an adapter of rank {has}, the recipe asks for {asked.r}; say --lora.r {has}, "
-            "or start from the whole weights of that model (train it with --merge true)"
-        )
     return Start(base, _lasting_name(str(config["base_model_name_or_path"])), Path(place))
+
+
+def settled(settings: TrainSettings) -> TrainSettings:
+    """The recipe with the shape of the adapter that it goes on with, so that a folder's recipe.yaml makes it again.
+
+    Raises:
+        UserError: the recipe asks for another rank than that adapter has.
+    """
+    asked = settings.lora
+    if asked is None or "://" in settings.model or adapter_base(place := resolve(settings.model)) is None:
+        return settings
+    config = json.loads((Path(place) / "adapter_config.json").read_text("utf-8"))
+    if "r" in asked.model_fields_set and asked.r != config.get("r"):
+        raise UserError(
+            f"lora.r: {settings.model} is an adapter of rank {config.get('r')}, the recipe asks for {asked.r}; say "
+            f"--lora.r {config.get('r')}, or start from the whole weights of that model (train it with --merge true)"
+        )
+    shape = {"r": config["r"], "alpha": config["lora_alpha"], "dropout": config.get("lora_dropout", 0.0)}
+    return settings.model_copy(update={"lora": asked.model_copy(update=shape)})
 
 
 def open_tokenizer(start: Start) -> Any:
