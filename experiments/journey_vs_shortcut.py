@@ -184,6 +184,7 @@ class Experiment:
                 "max_tokens": self.settings.max_tokens,
             },
             "resamples": 100,
+            "card": False,
         }
         self.stages.run(name, ["evaluate"], recipe)
         return self.evaluations / name
@@ -210,6 +211,7 @@ class Experiment:
                 "temperature": 0.0 if greedy else self.settings.temperature,
                 "max_tokens": self.settings.max_tokens,
             },
+            "card": False,
             "resamples": 200,  # the page pools seeds and has its own intervals
         }
         self.stages.run(name, ["evaluate"], recipe)
