@@ -66,13 +66,14 @@ def _parser() -> _OneLineParser:
     import evaluation.options
     import generation.options
     import training.options
+    import viewer.options
 
     parser = _OneLineParser(prog="run.py", description="Reflective long-thought data from two agents in talk.")
     shared = _OneLineParser(add_help=False)
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (generation.options, training.options, evaluation.options):
+    for room in (generation.options, training.options, evaluation.options, viewer.options):
         room.add_command(commands, shared=shared)
     doctor = commands.add_parser(
         "doctor",
@@ -135,7 +136,10 @@ def _log(*, verbose: bool) -> None:
     """Logs on stderr: everything with --verbose, else warnings of our own rooms only."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
     if not verbose:
-        for room in ("engines", "problems", "journeys", "agents", "protocols", "generation", "training", "evaluation"):
+        for room in (
+            *("engines", "problems", "journeys", "agents", "protocols", "generation", "training", "evaluation"),
+            "viewer",
+        ):
             logging.getLogger(room).setLevel(logging.WARNING)
 
 

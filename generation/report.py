@@ -35,6 +35,8 @@ def print_outcome(outcome: "Outcome") -> None:
     paths.add_row("datasets", f"{folder.exports}/  ({rows})")
     paths.add_row("store", str(folder.database))
     paths.add_row("summary", str(folder.summary))
+    paths.add_row("read it", f"python run.py view {folder.path}")
+    paths.add_row("send it", f"python run.py report {folder.path}")
     console.print(paths)
     if outcome.sample:
         journey, thought = outcome.sample

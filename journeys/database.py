@@ -23,7 +23,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if read_only and not path.is_file():
         raise UserError(f"{path}: there is no store here; `python run.py generate` makes one")
     with one_line_errors(path):
-        db = sqlite3.connect(_address(path, read_only=read_only), uri=True, isolation_level=None, timeout=30)
+        db = sqlite3.connect(address(path, read_only=read_only), uri=True, isolation_level=None, timeout=30)
         try:
             _prepare(db, path, read_only=read_only)
         except BaseException:
@@ -79,7 +79,8 @@ REMEDIES = {
 }
 
 
-def _address(path: Path, *, read_only: bool) -> str:
+def address(path: Path, *, read_only: bool) -> str:
+    """The file as SQLite's URI."""
     if not read_only:
         return f"{path.absolute().as_uri()}?mode=rwc"
     # A write-ahead log is read through shared memory beside it; a read-only disk has no writer and needs none.

@@ -55,25 +55,34 @@ def step_pairs(journey: Journey, settings: ExportSettings, stitch: Stitch) -> It
         why = _proof(branch)
         if place is None or why is None:
             continue
-        told = [stitch(_until(journey, turn)).text for turn in (path[place], branch[0])]
-        parted = _part(*told)
-        if parted is None or told[1] in seen:
+        pair = pair_of_steps(journey, path[place], branch[0], settings, stitch)
+        if pair is None or (rejected := _told_until(journey, branch[0], stitch)) in seen:
             continue
-        seen.add(told[1])
-        begun, chosen, rejected = parted
-        yield {
-            "prompt": prompt(journey.problem, settings, begun=settings.around.open + begun),
-            "chosen": completion(chosen, settings),
-            "rejected": completion(rejected, settings),
-            "kind": "step",
-            "why": why,
-            "problem_id": journey.problem.id,
-            "family": journey.problem.family,
-            "chosen_journey": journey.id,
-            "rejected_journey": journey.id,
-            "chosen_turn": path[place].id,
-            "rejected_turn": branch[0].id,
-        }
+        seen.add(rejected)
+        yield pair | {"why": why}
+
+
+def pair_of_steps(
+    journey: Journey, better: Turn, worse: Turn, settings: ExportSettings, stitch: Stitch
+) -> dict[str, Any] | None:
+    """Two steps in the same place as a pair; None where telling them leaves nothing in which they differ."""
+    parted = _part(_told_until(journey, better, stitch), _told_until(journey, worse, stitch))
+    if parted is None:
+        return None
+    begun, chosen, rejected = parted
+    return {
+        "prompt": prompt(journey.problem, settings, begun=settings.around.open + begun),
+        "chosen": completion(chosen, settings),
+        "rejected": completion(rejected, settings),
+        "kind": "step",
+        "why": "",
+        "problem_id": journey.problem.id,
+        "family": journey.problem.family,
+        "chosen_journey": journey.id,
+        "rejected_journey": journey.id,
+        "chosen_turn": better.id,
+        "rejected_turn": worse.id,
+    }
 
 
 def _proof(branch: Sequence[Turn]) -> str | None:
@@ -85,6 +94,10 @@ def _proof(branch: Sequence[Turn]) -> str | None:
     if any("refused_answer" in turn.rulings for turn in branch):
         return "branch: refused_answer"
     return None
+
+
+def _told_until(journey: Journey, turn: Turn, stitch: Stitch) -> str:
+    return stitch(_until(journey, turn)).text
 
 
 def _until(journey: Journey, turn: Turn) -> Journey:

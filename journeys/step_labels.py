@@ -24,8 +24,9 @@ def step_labels(journey: Journey, *, accepted: bool) -> Iterator[dict[str, Any]]
     told: set[int] = set()
     path = journey.path
     standing = {turn.id for turn in path} if accepted else set()
+    head = path[-1].id if path else None
     for branch in (path, *_removed_ways(journey)):
-        judged = [_judge(turn, journey, stands=turn.id in standing) for turn in branch]
+        judged = [_judge(turn, journey, stands=turn.id in standing, ended=turn.id == head) for turn in branch]
         rated = [place for place, (rating, _, _) in enumerate(judged) if rating]
         news = any(branch[place].id not in told for place in rated)
         if not news or not all(turn.step.strip() for turn in branch):
@@ -61,12 +62,11 @@ def _removed_ways(journey: Journey) -> Iterator[tuple[Turn, ...]]:
         yield tuple(reversed(way))
 
 
-def _judge(turn: Turn, journey: Journey, *, stands: bool) -> tuple[int, str, Source]:
+def _judge(turn: Turn, journey: Journey, *, stands: bool, ended: bool) -> tuple[int, str, Source]:
     proof = next((found for found in turn.evidence if found.kind in PROOFS), None)
     if proof:
         return -1, proof.detail or proof.kind, "evidence"
-    ended_here = turn.id == journey.path[-1].id if journey.path else False
-    if "refused_answer" in turn.rulings or (ended_here and journey.stop_reason == "wrong"):
+    if "refused_answer" in turn.rulings or (ended and journey.stop_reason == "wrong"):
         return -1, "the verifier refused this answer", "outcome"
     if stands:
         return 1, "stands on the path to a right answer", "outcome"

@@ -158,21 +158,25 @@ class Store:
         """What is left behind when the first is asked for: journeys not ended, or `broken` too, with their turns."""
         left = [row for row in self.ids().items() if row[1] == "growing" or (broken and row[1] == "broken")]
         for journey_id, _ in left:
-            row, turns = self._read(DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
-            attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
-            self._held[journey_id] = len(turns)
-            with self._sound(journey_id):
-                draft = Draft(
-                    journey_id,
-                    Problem.model_validate_json(problem),
-                    attempt=attempt,
-                    seed=seed,
-                    protocol=protocol,
-                    policy=Voice(persona=policy, model=policy_model),
-                    critic=None if critic is None else Voice(persona=critic, model=critic_model),
-                    turns=map(Turn.model_validate_json, turns),
-                )
+            draft = self.draft(journey_id)
+            self._held[journey_id] = len(draft.turns)
             yield draft
+
+    def draft(self, journey_id: str) -> Draft:
+        """A journey that was begun, as far as it has come."""
+        row, turns = self._read(DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
+        attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
+        with self._sound(journey_id):
+            return Draft(
+                journey_id,
+                Problem.model_validate_json(problem),
+                attempt=attempt,
+                seed=seed,
+                protocol=protocol,
+                policy=Voice(persona=policy, model=policy_model),
+                critic=None if critic is None else Voice(persona=critic, model=critic_model),
+                turns=map(Turn.model_validate_json, turns),
+            )
 
     def journeys(
         self, *, outcome: Outcome | None = None, family: str | None = None, problem_id: str | None = None

@@ -68,6 +68,7 @@ def test_a_person_reads_a_table_the_paths_and_one_thought(tmp_path: Path) -> Non
     assert str(tmp_path / "runs" / "run" / "journeys.db") in done.stdout
     assert "One thought to read: p-0#0" in done.stdout
     assert "4 * 3 = 12" in done.stdout
+    assert "python run.py view " in done.stdout
     last = done.stderr.splitlines()[-1]
     assert re.match(r"20/20 journeys · solved 18 · wrong 2 · .* tokens/s · left 0:00$", last), "one line, not wrapped"
 

@@ -40,6 +40,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "peak memory": f"{report['peak_memory_bytes'] / 2**30:.2f} GiB",
         "on": f"{report['device']}, {report['precision']}",
         "model": f"{outcome.folder}/",
+        "curves": f"python run.py view {outcome.folder}",
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))

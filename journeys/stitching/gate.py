@@ -135,11 +135,12 @@ def _denied(plain: str, standing: Sequence[str], answer: str | None) -> Iterator
 def _branches(plain: str, told: Sequence[Told], tries: Sequence[Try]) -> Iterator[str]:
     """Branches that were given up and are not told, in order, or not closed by a reason before what follows."""
     places = told_places(plain, told, tries)
+    place_at = {one.turn.id: at for at, one in enumerate(told)}
     for at, one in enumerate(told):
         if not one.turn.removes or tries[at].telling == "nothing":
             continue
         for removed in _removed(told, at):
-            if removed.text and places[told.index(removed)] is None:
+            if removed.text and places[place_at[removed.turn.id]] is None:
                 yield f"lost_branch: {removed.text[:80]}"
         place, start = places[at], _start(places, at)
         if tries[at].joins or (place and place == briefly(tries[at], plain, start)):
