@@ -6,6 +6,8 @@ PY := .venv/bin/python
 CORE := .venv/.core-installed
 ALL := .venv/.all-installed
 CONFIG ?= configs/embedded.yaml
+# Test files at once. Two fill two cores: much of a test is one thread's work, or waiting for a server.
+WORKERS ?= 2
 SETUP := requirements/install.sh requirements/model.txt
 
 .PHONY: help generate experiment test test-fast test-gpu lint format bench install lock clean
@@ -20,7 +22,7 @@ experiment: $(ALL) ## journey against shortcut, end to end (SIZE=smoke|cpu|gpu; 
 	@$(PY) -m experiments.journey_vs_shortcut $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 test: lint ## everything: formatting, lint, types, import contracts, all tests
-	@echo "[test] pytest" && $(PY) -m pytest $(ARGS)
+	@echo "[test] pytest" && $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-fast: $(ALL) ## the tests without the slow ones
 	@$(PY) -m pytest -m "not slow and not gpu" $(ARGS)
