@@ -118,7 +118,7 @@ class Experiment:
         return self.settings.folder / "runs" / name
 
     def _hot_persona(self) -> str:
-        """The base's voice with a cooler second try: a hot first one makes the slips that a cool one can mend."""
+        """The base's voice with its own temperature for second tries: hot first ones make slips that these can mend."""
         asked = self.settings.base_persona
         own = Path(self.settings.base_model) / "persona.yaml" if asked == "auto" else PERSONAS / f"{asked}.yaml"
         voice = read_yaml(own) | {"name": "hot", "retry_temperature": self.settings.retry_temperature}
@@ -150,6 +150,7 @@ class Experiment:
     def _train(self, arm: Arm, seed: int) -> None:
         name = label(arm.name, seed)
         recipe: dict[str, Any] = {"name": name, "outputs_dir": str(self.models), "seed": seed}
+        recipe |= {"persona": self.settings.tuned_persona}
         if arm.method == "sft":
             recipe |= {"model": self.settings.base_model} | self.settings.sft
             recipe |= {"data": [str(self.rows / f"{arm.data_kind}.jsonl")]}

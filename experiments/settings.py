@@ -50,13 +50,13 @@ class ExperimentSettings(Settings):
     untrained: tuple[TaskSettings, ...]
     """Tasks of which no arm sees a problem."""
     journeys_per_problem: int = Field(2, ge=1)
-    data_sampling: dict[str, JsonValue] = {"temperature": 1.1, "top_p": 1.0}
+    data_sampling: dict[str, JsonValue] = {"temperature": 1.3, "top_p": 1.0}
     """How the policy draws its lines while data is made: hot, so that there is something to take back."""
-    retry_temperature: float = Field(0.7, ge=0)
+    retry_temperature: float = Field(1.0, ge=0)
     """Of a line in place of one that was taken back, while data is made."""
     share_backtracked: float = Field(0.5, gt=0, le=1)
     """Of the rows to learn from; journeys without a backtrack are left out until it is reached, for all arms alike."""
-    budgets: dict[str, JsonValue] = {"max_turns": 24, "max_backtracks": 8}
+    budgets: dict[str, JsonValue] = {"max_turns": 28, "max_backtracks": 10}
     """Of every journey."""
     sft: dict[str, JsonValue] = {}
     """Keys over the recipe of every SFT; the same for all arms."""
@@ -119,6 +119,12 @@ class ExperimentSettings(Settings):
     def base_persona(self) -> str:
         """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
         return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
+
+    @property
+    def tuned_persona(self) -> str:
+        """The voice of the trained models: the base's own, so that they are asked alike when one takes its place."""
+        own = Path(self.base_model) / "persona.yaml"
+        return str(own) if own.is_file() else "tuned"
 
     def engine_keys(self) -> dict[str, Any]:
         return {"engine": self.engine, "max_batch": self.max_batch}
