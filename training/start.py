@@ -133,6 +133,8 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(start.adapter), is_trainable=settings.lora is not None)
+            # PEFT looks at the base's configuration when it saves; `embedded` is a name that only we know.
+            model.peft_config["default"].base_model_name_or_path = start.base
             if settings.lora is None:
                 model = model.merge_and_unload().requires_grad_(True)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:
