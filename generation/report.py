@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from generation.command import Outcome, Preview
 
 WIDTH = 100
+PIPE_WIDTH = 400
+"""Into a file or a pipe: wide enough that no path is broken, for someone may copy it."""
 
 
 def print_outcome(outcome: "Outcome") -> None:
@@ -96,7 +98,7 @@ def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
 def _console(*, markup: bool = True) -> Console:
     """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
     console = Console(highlight=False, markup=markup)
-    return console if console.is_terminal else Console(highlight=False, markup=markup, width=WIDTH)
+    return console if console.is_terminal else Console(highlight=False, markup=markup, width=PIPE_WIDTH)
 
 
 def _harmless(text: str) -> str:
