@@ -25,8 +25,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from engines.checkpoint import resolve
+from settings.files import write_text
 from training.command import train
-from training.folder import write_text
 from training.rows import read_sft
 from training.sft_settings import SFTSettings
 from training.stage import quiet, trl_arguments

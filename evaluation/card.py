@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.folder import write_whole
 from evaluation.tables import interval, number, percent
+from settings.files import write_text
 
 OPEN, CLOSE = "<!-- evaluation -->", "<!-- /evaluation -->"
 HEAD = "| evaluation | problems | samples | accuracy | no answer | tokens |\n| --- | ---: | ---: | ---: | ---: | ---: |"
@@ -30,7 +30,7 @@ def write_into_card(card: Path, evaluation: Mapping[str, Any], model: Mapping[st
     kept = [line for line in inside.splitlines() if re.match(r"\| (?!evaluation \||---)", line)]
     kept = [line for line in kept if _name(line) != _name(row)]
     lines = "\n".join([HEAD, *kept, row])
-    write_whole(card, f"{before}{OPEN}\n{lines}\n{CLOSE}{after if after.strip() else chr(10)}")
+    write_text(card, f"{before}{OPEN}\n{lines}\n{CLOSE}{after if after.strip() else chr(10)}")
     return True
 
 

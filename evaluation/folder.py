@@ -2,19 +2,16 @@
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from evaluation.asking import Candidate
 from evaluation.samples import SampleFile
 from evaluation.settings import EvaluateSettings
 from journeys.database import hold_writer_lock
 from settings import UserError, difference, read_yaml
+from settings.files import write_json, write_text, write_yaml, writing
 
 
 class EvaluationFolder:
@@ -38,20 +35,20 @@ class EvaluationFolder:
             UserError: it cannot be written, another process has it, or its samples were drawn by another recipe; the
                 message shows the difference.
         """
-        with self._writing():
+        with writing(self.path, key="outputs_dir"):
             self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(hold_writer_lock(self.samples.path)):
             self.samples.open()
             asked = self._agree(settings, candidates)
-            with self._writing():
-                write_whole(self.candidates, json.dumps(asked, indent=2) + "\n")
-                write_whole(self.recipe, as_yaml(settings.written_out()))
+            with writing(self.path, key="outputs_dir"):
+                write_json(self.candidates, asked)
+                write_yaml(self.recipe, settings.written_out())
             yield
 
     def write(self, evaluation: dict[str, Any], table: str) -> None:
-        with self._writing():
-            write_whole(self.result, json.dumps(evaluation, indent=2) + "\n")
-            write_whole(self.table, table)
+        with writing(self.path, key="outputs_dir"):
+            write_json(self.result, evaluation)
+            write_text(self.table, table)
 
     def _agree(self, settings: EvaluateSettings, candidates: Sequence[Candidate]) -> dict[str, Any]:
         """Who has been asked how, these candidates included. Models may come and go; those with samples stay put."""
@@ -79,31 +76,3 @@ class EvaluationFolder:
                 f"{self.path}: its samples were drawn by another recipe ({shown}); "
                 "go on with the old values, or start a new evaluation with --name OTHER"
             )
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be written: {error.strerror}; set outputs_dir (--outputs-dir) to another folder"
-            ) from None
-
-
-def as_yaml(config: dict[str, Any]) -> str:
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -5,8 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.command import Outcome, Preview
-from evaluation.folder import as_yaml
 from evaluation.tables import Sheet, sheets
+from settings.files import as_yaml
 
 WIDTH = 140
 

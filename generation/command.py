@@ -17,7 +17,7 @@ from engines.open import open_engine
 from engines.scripted import ScriptedEngine
 from generation.cast import Company, Open
 from generation.estimate import Estimate, estimate, first_prompts
-from generation.folder import RunFolder, as_yaml
+from generation.folder import RunFolder
 from generation.narrate import narrate_all
 from generation.progress import ProgressView
 from generation.run import Ending, grow_all
@@ -31,6 +31,7 @@ from journeys.store import Store
 from problems.rows import FieldNames, read_rows
 from problems.sources import ProblemSettings, iter_problems
 from settings import UserError
+from settings.files import as_yaml
 
 logger = logging.getLogger(__name__)
 

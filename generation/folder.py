@@ -1,21 +1,14 @@
 """A run's folder: the resolved config that it was begun with, the store, the summary and the exports."""
 
 import contextlib
-import json
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from generation.settings import GenerateSettings
 from journeys.database import hold_writer_lock
 from journeys.store import Store
 from settings import UserError, difference, read_yaml
-
-BEFORE_WRITING = "set runs_dir (--runs-dir) to a folder you can write to"
+from settings.files import as_yaml, write_json, write_text, writing
 
 
 class RunFolder:
@@ -37,12 +30,12 @@ class RunFolder:
             UserError: the folder cannot be written, or holds journeys of another recipe; the message shows the
                 difference.
         """
-        with _writing(self.path):
+        with writing(self.path, key="runs_dir"):
             self.path.mkdir(parents=True, exist_ok=True)
         if self._has_journeys():
             self._agree(settings)
             return
-        with contextlib.closing(hold_writer_lock(self.database)), _writing(self.path):
+        with contextlib.closing(hold_writer_lock(self.database)), writing(self.path, key="runs_dir"):
             for leftover in (self.config, *self.path.glob(f"{self.database.name}*")):
                 if not leftover.name.endswith(".lock"):
                     leftover.unlink(missing_ok=True)
@@ -50,9 +43,9 @@ class RunFolder:
     def keep_config(self, settings: GenerateSettings) -> None:
         """Write down the recipe as it is now; to be called once the store is ours."""
         text = as_yaml(settings.model_dump(mode="json"))
-        with _writing(self.path):
+        with writing(self.path, key="runs_dir"):
             if not self.config.exists() or self.config.read_text(encoding="utf-8") != text:
-                write_atomically(self.config, text)
+                write_text(self.config, text)
 
     def _agree(self, settings: GenerateSettings) -> None:
         if not self.config.exists():
@@ -77,31 +70,5 @@ class RunFolder:
             return bool(store.ids())
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        with _writing(self.path):
-            write_atomically(self.summary, json.dumps(summary, indent=2) + "\n")
-
-
-def as_yaml(config: dict[str, Any]) -> str:
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The whole file or none of it, also after a power cut."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}; {BEFORE_WRITING}") from None
+        with writing(self.path, key="runs_dir"):
+            write_json(self.summary, summary)

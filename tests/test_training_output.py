@@ -10,8 +10,9 @@ from training_material import tokenizer_of
 from agents.persona import load_policy
 from journeys.formats import TAG_STYLES, Tags
 from settings import UserError
+from settings.files import write_yaml
 from training.card import write_card
-from training.folder import ModelFolder, write_yaml
+from training.folder import ModelFolder
 from training.plot import draw, smoothed
 from training.rows import Message
 from training.settings import LoraSettings, TrainSettings

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from training.folder import ModelFolder, write_text
+from settings.files import write_text
+from training.folder import ModelFolder
 from training.settings import TrainSettings
 
 HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}

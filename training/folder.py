@@ -2,19 +2,16 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from journeys.database import hold_writer_lock
 from settings import UserError, difference, read_yaml
+from settings.files import write_json, write_yaml, writing
 from training.settings import TrainSettings
 
 
@@ -51,7 +48,7 @@ class ModelFolder:
         if foreign and not self.report.exists():
             raise UserError(f"{self.path}: holds {foreign[0]} that no training here has written; use another --name")
         if self.main:
-            with writing(self.path):
+            with writing(self.path, key="outputs_dir"):
                 self.path.mkdir(parents=True, exist_ok=True)
                 self.clear_checkpoints()
                 shutil.rmtree(self.logs, ignore_errors=True)
@@ -119,46 +116,6 @@ class ModelFolder:
         except (OSError, ValueError):
             return {}
         return report if isinstance(report, dict) else {}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Written whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_yaml(path: Path, value: Any) -> None:
-    write_text(path, as_yaml(value))
-
-
-def as_yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
-
-
-def write_text(path: Path, text: str) -> None:
-    """The whole file or none of it, also after a power cut."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """One line for what the disk refuses."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written: {error.strerror}; "
-            "set outputs_dir (--outputs-dir) to a folder you can write to"
-        ) from None
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from settings.files import as_yaml
 from training.command import Preview
-from training.folder import as_yaml
 from training.stage import Outcome
 
 WIDTH = 100

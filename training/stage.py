@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from settings import UserError
-from training.folder import ModelFolder, write_json, writing
+from settings.files import write_json, writing
+from training.folder import ModelFolder
 from training.progress import TrainingView
 from training.settings import TrainSettings
 from training.start import Start, open_model, precision_of
@@ -113,7 +114,7 @@ def train(
     with folder.held(), quiet(verbose=verbose):
         report = _train(folder, settings, start, material) | {"begun_with": begun_with}
         if main:
-            with writing(folder.path):
+            with writing(folder.path, key="outputs_dir"):
                 write(folder, settings=settings, report=report)
                 write_json(folder.report, report | {"finished": True})
                 if not settings.keep_checkpoints:

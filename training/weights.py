@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.folder import write_json, write_yaml, writing
+from settings.files import write_json, write_yaml, writing
 from training.settings import TrainSettings
 from training.start import Start, precision_of
 
@@ -23,7 +23,7 @@ def write_model(trainer: Any, folder: Path, *, settings: TrainSettings, start: S
     reader rounds away anyway. All processes must call this, because sharded weights are gathered here.
     """
     whole = settings.lora is None
-    with writing(folder):
+    with writing(folder, key="outputs_dir"):
         if settings.merge:
             unmerged = folder / ".unmerged"
             trainer.save_model(str(unmerged))
