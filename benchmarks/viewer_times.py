@@ -27,9 +27,9 @@ from benchmarks.store import write
 from journeys.draft import Draft
 from journeys.record import Move, Problem, Turn, Verdict, Voice
 from journeys.store import Store
+from viewer.collection import Collection
 from viewer.folders import find_sources
 from viewer.index import index_path, open_index
-from viewer.library import Library
 from viewer.reading import unread
 from viewer.server import ViewServer
 
@@ -100,7 +100,7 @@ def long_run(folder: Path) -> None:
 
 @contextmanager
 def served(*places: Path) -> Iterator[ViewServer]:
-    server = ViewServer(Library(places))
+    server = ViewServer(Collection(places))
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from training_material import one_thread  # noqa: F401  (an autouse fixture)
 
 from engines.checkpoint import open_model
 from engines.contract import EngineSettings
@@ -80,15 +81,6 @@ def tuned_adapter(folder: Path, base: Path) -> Path:
     persona = {"name": "tuned", "role": "policy", "opens": "<think>\n", "closes": "\n</think>\n\n", "system": ""}
     (folder / "persona.yaml").write_text(yaml.safe_dump(persona))
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for one another cost more than so small a model, on a busy machine many times as much."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,12 @@ def go(page: Any, server: ViewServer, path: str) -> None:
     page.goto(server.link(path))
 
 
+def arrived(page: Any, selector: str) -> None:
+    """Wait for another page, and for its script: a key pressed before that is lost, to a person too."""
+    page.wait_for_selector(selector)
+    page.wait_for_load_state("load")
+
+
 def until(page: Any, truth: str, *, seconds: float = 8) -> None:
     """Wait for an expression to come true; playwright's own way is an eval, which the pages' policy forbids."""
     end = time.monotonic() + seconds
@@ -136,12 +142,12 @@ def test_a_list_is_walked_and_opened_by_keys(page: Any, server: ViewServer) -> N
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#desk")
+    arrived(page, "#desk")
     assert page.locator("#desk").get_attribute("data-journey") == "p-1#0"
     page.keyboard.press("j")
-    page.wait_for_selector("#desk[data-journey='p-2#0']")
+    arrived(page, "#desk[data-journey='p-2#0']")
     page.keyboard.press("k")
-    page.wait_for_selector("#desk[data-journey='p-1#0']")
+    arrived(page, "#desk[data-journey='p-1#0']")
     page.keyboard.press("u")
     page.wait_for_selector(".rows")
 
@@ -361,7 +367,7 @@ def test_a_damaged_journey_is_named_and_the_rest_can_be_read(page: Any, server: 
     read_through(page, server, "hurt")
     assert page.locator(".row", has_text="damaged").count() == 1
     page.locator(".row a").nth(1).click()
-    page.wait_for_selector(".notice.bad")
+    arrived(page, ".notice.bad")
     page.faults.clear()  # the answer is a 422, which the browser notes
     assert "sum-1#0 is damaged" in page.locator(".notice.bad").inner_text()
     page.keyboard.press("j")

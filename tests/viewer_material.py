@@ -13,8 +13,8 @@ from generation_material import scripted, write_problems
 
 import run
 from journeys.record import Problem
+from viewer.collection import Collection
 from viewer.folders import Source, find_sources
-from viewer.library import Library
 from viewer.server import ViewServer
 
 MARKS = ("<script>window.pwned=1</script>", '<img src=x onerror="window.pwned=1">', "<svg/onload=window.pwned=1>")
@@ -78,7 +78,7 @@ def source_of(place: Path) -> Source:
 @contextmanager
 def serving(*places: Path) -> Iterator[ViewServer]:
     """A viewer on a free port, in a thread of its own."""
-    server = ViewServer(Library(places))
+    server = ViewServer(Collection(places))
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from settings import UserError
-from viewer.library import Library
+from viewer.collection import Collection
 from viewer.report import write_report
 from viewer.server import ViewServer
 
@@ -19,9 +19,9 @@ def view(places: Sequence[Path], *, port: int = 0, as_json: bool = False) -> Non
     """
     if not 0 <= port <= 65_535:
         raise UserError(f"--port {port}: a port is a number up to 65535")
-    library = Library(places)
-    server = ViewServer(library, port=port)
-    sources = library.sources()
+    collection = Collection(places)
+    server = ViewServer(collection, port=port)
+    sources = collection.sources()
     start = f"/see/{sources[0].key}" if len(sources) == 1 and sources[0].kind == "run" else "/"
     link = server.link(start)
     if as_json:

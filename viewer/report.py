@@ -12,10 +12,10 @@ from typing import Any
 from markupsafe import Markup
 
 from settings import UserError
+from viewer.collection import Collection, Looked
 from viewer.filters import Filters
 from viewer.folders import Source, find_sources
 from viewer.judgements import Judgements
-from viewer.library import Library, Looked
 from viewer.pages.overview import evaluation_context, run_context, training_context
 from viewer.queries import listed
 from viewer.reading import read_texts
@@ -69,15 +69,15 @@ def write_report(place: Path, *, out: Path | None = None, journeys: int = 12) ->
 
 def told(source: Source, *, journeys: int) -> str:
     """The report as HTML."""
-    library = Library([source.path])
-    site = Site(library)
+    collection = Collection([source.path])
+    site = Site(collection)
     style, script = _own("style.css"), _own("report.js")
     policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     context: dict[str, Any] = {"source": source, "style": style, "script": script, "policy": policy, "groups": []}
     if source.kind == "training":
         return render(site.templates, "report.html", context | training_context(source))
     try:
-        with library.look(source) as looked:
+        with collection.look(source) as looked:
             for _ in range(0, READ_AT_MOST, 256):
                 if not read_texts(looked.db, source, limit=256):
                     break
@@ -85,7 +85,7 @@ def told(source: Source, *, journeys: int) -> str:
             context |= made(source, looked)
             context["groups"] = _sample(source, looked, journeys)
     finally:
-        library.close()
+        collection.close()
     return render(site.templates, "report.html", context)
 
 

@@ -15,8 +15,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from settings import UserError
+from viewer.collection import Collection
 from viewer.guard import Guard
-from viewer.library import Library
 from viewer.pages import browse, comparing, home, journey, judging, overview
 from viewer.site import Site
 from viewer.templating import HERE
@@ -38,9 +38,9 @@ POSTS = {
 }
 
 
-def application(library: Library) -> Starlette:
+def application(collection: Collection) -> Starlette:
     """The pages, without the guard before them."""
-    site = Site(library)
+    site = Site(collection)
     # A journey's id may hold slashes, and may be called `overview`: its route comes last of those that could match.
     routes: list[Route | Mount] = [Route(path, _posted(site, view), methods=["POST"]) for path, view in POSTS.items()]
     ordered = sorted(PAGES.items(), key=lambda item: ":path" in item[0])
@@ -62,8 +62,8 @@ def _posted(site: Site, view: Callable[[Site, Request, bytes], Response]) -> Cal
 class ViewServer:
     """Bound at once, so that the link can be printed; serves when told to."""
 
-    def __init__(self, library: Library, *, port: int = 0, token: str | None = None) -> None:
-        self.library = library
+    def __init__(self, collection: Collection, *, port: int = 0, token: str | None = None) -> None:
+        self.collection = collection
         self.token = token or secrets.token_urlsafe(24)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +75,7 @@ class ViewServer:
             raise UserError(f"--port {port}: {error.strerror}; name another, or leave it out for a free one") from None
         self.port: int = self._socket.getsockname()[1]
         hosts = (f"{ADDRESS}:{self.port}", f"localhost:{self.port}")
-        app = Guard(application(library), token=self.token, hosts=hosts)
+        app = Guard(application(collection), token=self.token, hosts=hosts)
         settings: dict[str, Any] = {"log_level": "warning", "lifespan": "off", "ws": "none", "server_header": False}
         self._server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=2, **settings))
 
@@ -88,7 +88,7 @@ class ViewServer:
         try:
             self._server.run(sockets=[self._socket])
         finally:
-            self.library.close()
+            self.collection.close()
             self._socket.close()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What every page has at hand: the library, the templates, and the answer to a request."""
+"""What every page has at hand: the collection, the templates, and the answer to a request."""
 
 import logging
 import sqlite3
@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from settings import UserError
+from viewer.collection import Collection
 from viewer.folders import Source
-from viewer.library import Library
 from viewer.templating import environment, render
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ class Missing(Exception):
 class Site:
     """Shared by all pages of one server."""
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
         self.templates: Environment = environment()
         self.templates.globals |= {"link": link}
 
@@ -40,7 +40,7 @@ class Site:
     def source(self, request: Request, *, kinds: tuple[str, ...] = ("run", "evaluation", "training")) -> Source:
         """The source that the address names. Raises Missing."""
         key = request.path_params["key"]
-        source = self.library.source(key)
+        source = self.collection.source(key)
         if source is None or source.kind not in kinds:
             raise Missing(f"There is no {' or '.join(kinds)} called {key!r} here.")
         return source

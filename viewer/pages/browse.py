@@ -47,7 +47,7 @@ def browse(site: Site, request: Request) -> Response:
     filters = read_filters(request.query_params.multi_items())
     number = max(1, int(page)) if (page := request.query_params.get("page", "1")).isdecimal() else 1
     judged = Judgements(source.path).judged()
-    with site.library.look(source) as looked:
+    with site.collection.look(source) as looked:
         counted = count(looked.db, filters, judged=judged)
         number = min(number, max(1, -(-counted.total // PAGE)))
         rows = listed(looked.db, filters, judged=judged, limit=PAGE, offset=(number - 1) * PAGE)

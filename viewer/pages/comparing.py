@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from viewer.charts import bin_width, histogram
+from viewer.collection import Looked
 from viewer.comparison import CHANGES
 from viewer.comparison import compare as lay_beside
 from viewer.filters import Filters, described, read_filters
 from viewer.folders import Source
-from viewer.library import Looked
 from viewer.pages.browse import questions_of
 from viewer.queries import extent, kinds, listed, spread
 from viewer.samples import sample_at
@@ -63,7 +63,7 @@ def compare(site: Site, request: Request) -> Response:
     change = request.query_params.get("change", "")
     change = change if change in CHANGES else ""
     number = max(1, int(page)) if (page := request.query_params.get("page", "1")).isdecimal() else 1
-    sources = [source for source in site.library.sources() if source.holds_answers]
+    sources = [source for source in site.collection.sources() if source.holds_answers]
     with ExitStack() as opened:
         sides = _sides(site, request, sources, opened)
         a, b = sides
@@ -94,7 +94,7 @@ def compare(site: Site, request: Request) -> Response:
 def problem(site: Site, request: Request) -> Response:
     """Two sides' answers to one problem."""
     problem_id = request.query_params.get("problem", "")
-    sources = [source for source in site.library.sources() if source.holds_answers]
+    sources = [source for source in site.collection.sources() if source.holds_answers]
     with ExitStack() as opened:
         sides = _sides(site, request, sources, opened)
         columns = []
@@ -130,7 +130,7 @@ def _sides(site: Site, request: Request, sources: list[Source], opened: ExitStac
     others = [source for source in sources if source.kind == first.kind and source.key != first.key]
     second = by_key.get(given["b"]) or (others[0] if others and first.kind == "run" else first)
     filters = {letter: read_filters(pairs, prefix=f"{letter}.") for letter in ("a", "b")}
-    looked = [opened.enter_context(site.library.look(source)) for source in (first, second)]
+    looked = [opened.enter_context(site.collection.look(source)) for source in (first, second)]
     if first == second and filters["a"] == filters["b"]:
         models = sorted({str(kind["model"]) for kind in kinds(looked[0].db).values()})
         if len(models) > 1:

@@ -14,7 +14,7 @@ from viewer.site import Site
 
 
 def home(site: Site, request: Request) -> Response:
-    cards = [_card(site, source) for source in site.library.sources()]
+    cards = [_card(site, source) for source in site.collection.sources()]
     return site.page("home.html", cards=cards)
 
 
@@ -28,7 +28,7 @@ def _card(site: Site, source: Source) -> dict[str, Any]:
                 f"{report['method'].upper()}, {report['steps']:,} steps" if report.get("finished") else "in progress"
             )
             return card
-        with site.library.look(source) as looked:
+        with site.collection.look(source) as looked:
             counted = count(looked.db, Filters())
             card |= {"total": counted.total, "damage": looked.damage}
             card["outcomes"] = counted.facets.get("outcome", {})

@@ -23,7 +23,7 @@ def journey(site: Site, request: Request) -> Response:
     journey_id = request.path_params["id"]
     filters = read_filters(request.query_params.multi_items())
     judgements = Judgements(source.path)
-    with site.library.look(source) as looked:
+    with site.collection.look(source) as looked:
         row = row_of(looked.db, journey_id)
         if row is None:
             raise Missing(f"{source.key} has no journey {journey_id!r}.")

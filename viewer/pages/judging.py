@@ -21,7 +21,7 @@ def put(site: Site, request: Request, body: bytes) -> Response:
         judgement = Judgement.model_validate_json(body[: LARGEST + 1])
     except ValidationError as error:
         return JSONResponse({"error": error.errors()[0]["msg"]}, status_code=422)
-    with site.library.look(source) as looked:
+    with site.collection.look(source) as looked:
         row = row_of(looked.db, judgement.journey_id)
     if row is None:
         return JSONResponse({"error": "no such journey"}, status_code=404)

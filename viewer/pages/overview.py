@@ -14,9 +14,9 @@ from starlette.responses import Response
 from journeys.database import connect
 from settings import UserError, read_yaml
 from viewer.charts import Bar, Series, bin_width, curves, histogram, intervals
+from viewer.collection import Looked
 from viewer.filters import Filters
 from viewer.folders import Source
-from viewer.library import Looked
 from viewer.pages.browse import questions_of
 from viewer.queries import count, extent, listed, means, spread
 from viewer.site import Site
@@ -42,7 +42,7 @@ def overview(site: Site, request: Request) -> Response:
     source = site.source(request)
     if source.kind == "training":
         return site.page("training.html", source=source, here="overview", **training_context(source))
-    with site.library.look(source) as looked:
+    with site.collection.look(source) as looked:
         if source.kind == "evaluation":
             return site.page("evaluation.html", source=source, here="overview", **evaluation_context(source, looked))
         return site.page("watch.html", source=source, here="overview", **run_context(source, looked))

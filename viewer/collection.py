@@ -36,7 +36,7 @@ class Looked:
     """Journeys that are in the store and not in the index yet."""
 
 
-class Library:
+class Collection:
     """Finds sources by their key, opens their index, reads on in the background."""
 
     def __init__(self, places: Sequence[Path]) -> None:
