@@ -19,7 +19,7 @@ LAST = ("Finally, ", "Last of all, ", "That leaves one thing: ")
 """Before the last step, where the thought is long enough for that to be worth saying."""
 
 BY_OPERATOR: dict[str, tuple[str, ...]] = {
-    "+": ("Adding: ", "Adding these: ", "Adding them up: "),
+    "+": ("Adding: ", "Adding the next: ", "Adding on: "),
     "-": ("Subtracting: ", "Taking away: "),
     "*": ("Multiplying: ", "Multiplying out: "),
     "/": ("Dividing: ", "Splitting that up: "),
