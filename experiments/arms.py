@@ -22,6 +22,11 @@ class Arm:
     plain: bool = False
     """DPO: without the repairs."""
 
+    @property
+    def needs(self) -> str:
+        """The arm that must be there first."""
+        return self.tokens_of or self.start
+
 
 BASE = "base"
 ARMS = (

@@ -54,7 +54,7 @@ class Experiment:
 
     @classmethod
     def of(cls, settings: ExperimentSettings, *, command: str = "make experiment") -> "Experiment":
-        stages = Stages(settings.folder, quiet=settings.jobs > 1)
+        stages = Stages(settings.folder, jobs=settings.jobs)
         return cls(settings, stages, ProblemSets(settings.folder / "problems"), command)
 
     @property
@@ -75,12 +75,12 @@ class Experiment:
         data = self._generate("data", policy=self.settings.base_model, problems="data")
         self._write_rows(data)
         self._assert_unseen()
-        self._side_by_side([partial(self._train_all, seed) for seed in self.settings.seeds])
-        asked = [("validation", "greedy"), *product(HELD_OUT, MODES)]
+        self._train_all()
+        asked = [*product(HELD_OUT, MODES), ("validation", "greedy")]
         self._side_by_side([partial(self._evaluate, problems, mode) for problems, mode in asked])
         best = self._best()
-        self._generate("fresh-base", policy=self.settings.base_model, problems="fresh")
-        self._generate("fresh-tuned", policy=str(self.models / best), problems="fresh")
+        policies = {"fresh-base": self.settings.base_model, "fresh-tuned": str(self.models / best)}
+        self._side_by_side([partial(self._generate, run, policy=policies[run], problems="fresh") for run in policies])
         results = read_results(self.settings, problems=self.problems, stages=self.stages, best=best)
         self._publish(results)
         return results
@@ -127,7 +127,7 @@ class Experiment:
         file.write_text(yaml.safe_dump(voice, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(file)
 
-    def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
+    def _side_by_side(self, works: Sequence[Callable[[], object]]) -> None:
         """Do several works, `jobs` at a time; the first that fails ends the experiment once those begun have ended."""
         if self.settings.jobs == 1:
             for work in works:
@@ -142,10 +142,18 @@ class Experiment:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _train_all(self, seed: int) -> None:
-        """Every arm's model of one seed."""
-        for arm in self.settings.trained_arms:
-            self._train(arm, seed)
+    def _train_all(self) -> None:
+        """Every arm's model of every seed: those that need no other, then those that do; DPO after its samples."""
+        arms, seeds = self.settings.trained_arms, self.settings.seeds
+        first, then = ([arm for arm in arms if bool(arm.needs) == late and arm.method == "sft"] for late in (0, 1))
+        dpo = [arm for arm in arms if arm.method == "dpo"]
+        self._side_by_side([partial(self._train, arm, seed) for arm in first for seed in seeds])
+        sampled = sorted({arm.start for arm in dpo})
+        self._side_by_side(
+            [partial(self._train, arm, seed) for arm in then for seed in seeds]
+            + [partial(self._preferences, start, seed) for start in sampled for seed in seeds]
+        )
+        self._side_by_side([partial(self._train, arm, seed) for arm in dpo for seed in seeds])
 
     def _train(self, arm: Arm, seed: int) -> None:
         name = label(arm.name, seed)

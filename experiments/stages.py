@@ -34,12 +34,15 @@ class Stages:
     """Runs stages and remembers what each took.
 
     Args:
-        quiet: keep the commands' progress in their logs, where several run at once and would write over each other.
+        jobs: how many may run at once. Several share the cores, and keep their progress in their logs, where they do
+            not write over each other.
     """
 
-    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
+    def __init__(self, folder: Path, *, jobs: int = 1) -> None:
         self.folder = folder
-        self.quiet = quiet
+        self.quiet = jobs > 1
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.environment = ENVIRONMENT | ({"OMP_NUM_THREADS": str(threads)} if jobs > 1 else {}) | os.environ
         self.recipes = folder / "recipes"
         self.notes = folder / "stages"
         self.logs = folder / "logs"
@@ -85,7 +88,7 @@ class Stages:
                 cwd=ROOT,
                 stdout=log,
                 stderr=log if self.quiet else None,
-                env=ENVIRONMENT | os.environ,
+                env=self.environment,
             )
             try:
                 code = process.wait()

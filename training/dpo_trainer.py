@@ -9,6 +9,7 @@ from trl import DPOConfig, DPOTrainer  # type: ignore[attr-defined]
 
 from training.batches import WIDTH
 from training.dpo_settings import DPOSettings
+from training.labelled_head import use_labelled_head
 from training.pairs import EncodedPair
 
 REFERENCE = "ref"
@@ -17,6 +18,10 @@ REFERENCE = "ref"
 
 class PairTrainer(DPOTrainer):
     """DPO on pairs that are ids already; TRL's templates, stops and cuts have no part in it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        use_labelled_head(self.model)
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset

@@ -7,6 +7,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from training.batches import WIDTH, LengthSampler
+from training.labelled_head import use_labelled_head
 
 
 class RowTrainer(SFTTrainer):
@@ -19,6 +20,7 @@ class RowTrainer(SFTTrainer):
     def __init__(self, *, row_lengths: Sequence[int] | None, **options: Any) -> None:
         self.row_lengths = row_lengths
         super().__init__(**options)
+        use_labelled_head(self.model)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Left out: training/card.py writes the model's card."""
