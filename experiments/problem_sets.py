@@ -55,15 +55,16 @@ class ProblemSets:
             "preference": wanted.preference,
             "data": wanted.data,
         }
-        seen = set(_taught(settings.base_model))
+        _, taught = taught_with(settings.base_model)
+        seen = set(taught)
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in self.NAMES:
             tasks = settings.untrained if name == "untrained" else settings.trained
-            rows = [_row(problem) for problem in _unseen(tasks, name, counts[name], settings.draw, seen)]
+            rows = [row_of(problem) for problem in unseen(tasks, name, counts[name], settings.draw, seen)]
             self.path(name).write_text("".join(map(line, rows)), encoding="utf-8")
 
 
-def _unseen(
+def unseen(
     tasks: tuple[TaskSettings, ...], name: str, count: int, seed: int, seen: set[tuple[str, ...]]
 ) -> Iterator[Problem]:
     """`count` problems that were not seen before, in the mix of the tasks' weights; they count as seen from now on."""
@@ -97,18 +98,19 @@ def _misstated(problem: Problem) -> bool:
     return problem.answer is None or (solution is not None and solution.answer != problem.answer.strip())
 
 
-def _taught(model: str) -> Iterable[tuple[str, ...]]:
-    """The questions of the worked solutions that the base was taught with, if it was."""
+def taught_with(model: str) -> tuple[tuple[TaskSettings, ...], Iterable[tuple[str, ...]]]:
+    """The tasks of the worked solutions that a model was taught with, and their questions; nothing if it was not."""
     recipe = Path(model) / "recipe.yaml"
     lesson = read_yaml(recipe).get("worked") if recipe.is_file() else None
     if not isinstance(lesson, Mapping):
-        return
+        return (), ()
     tasks = ProblemSettings.model_validate({"tasks": lesson["tasks"]})
-    for problem in load_problems(tasks, count=int(lesson["count"]), seed=int(lesson["seed"])):
-        yield normalised(problem.question)
+    taught = load_problems(tasks, count=int(lesson["count"]), seed=int(lesson["seed"]))
+    return tasks.tasks, (normalised(problem.question) for problem in taught)
 
 
-def _row(problem: Problem) -> dict[str, str]:
+def row_of(problem: Problem) -> dict[str, str]:
+    """A problem as a row of a file."""
     return {
         "id": problem.id,
         "question": problem.question,
