@@ -24,6 +24,7 @@ def print_outcome(outcome: Outcome) -> None:
     paths = ", ".join(file.name for file in (folder.samples.path, folder.result, folder.table, folder.plot))
     console.print(Text(f"Written: {folder.path}/  ({paths})"), soft_wrap=True)
     console.print(Text(f"Read the answers: python run.py view {folder.path}"), soft_wrap=True)
+    console.print(Text(f"Send them: python run.py report {folder.path}"), soft_wrap=True)
 
 
 def print_preview(preview: Preview) -> None:

@@ -24,10 +24,13 @@ from journeys.step_labels import step_labels
 from journeys.stitching.thought import Thought, stitch
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
+from settings.files import write_json
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 
 SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
+CONTAMINATED = "contaminated.json"
+"""Beside the sets: the problems that were left out because a file of evaluation problems holds them too, and where."""
 Refusal = Literal["unsolved", "lucky", "hinted", "guessed", "contaminated", "tags_in_text", "gate"]
 
 
@@ -88,7 +91,9 @@ def export(
                 files[name].add(row)
         rows = {name: files[name].rows for name in SETS}
         counts = exporter.counts(rows)
-        write_card(files["journey_sft"].folder / "README.md", settings=settings, counts=counts, run=run, dirty=dirty)
+        hidden = files["journey_sft"].folder
+        write_json(hidden / CONTAMINATED, dict(dirty))
+        write_card(hidden / "README.md", settings=settings, counts=counts, run=run, dirty=dirty)
     return counts
 
 

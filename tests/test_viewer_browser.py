@@ -260,6 +260,21 @@ def test_a_run_is_seen_growing_while_it_is_written(page: Any, server: ViewServer
         go(page, server, "/see/live/journey/sum-1%230")
         assert page.locator(".turn").count() == 4
         assert "growing" in page.locator(".facts").inner_text()
+        page.keyboard.press("Home")
+        for turn in long_journey(1, turns=6).turns[4:]:
+            other.add(turn)
+            store.add_turn(other.id, turn)
+        store.flush()
+        until(
+            page, "document.querySelectorAll('.turn').length === 6 && document.querySelectorAll('.node').length === 6"
+        )
+        assert page.locator("#at").inner_text() == "1 of 6", "who walks it stays where he is"
+        store.finish(other.finish("exhausted:turns"))
+        store.flush()
+        until(page, "document.querySelector('.facts').textContent.includes('exhausted')")
+        assert page.locator("[data-poll]").count() == 0
+        page.locator("#fate summary").click()
+        page.wait_for_selector("#fate #rows")
 
 
 def test_training_curves_are_drawn(page: Any, server: ViewServer) -> None:

@@ -2,19 +2,24 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journey_material import grown, mended
+from journey_material import grown, mended, redraft
 
+from journeys.card import Provenance
+from journeys.exports import export
 from journeys.formats import ExportSettings
-from journeys.record import standing
+from journeys.record import Voice, standing
 from journeys.stitching.thought import stitch
+from journeys.store import Store
 from viewer.charts import Series, bin_width, curves, histogram
 from viewer.comparison import sign_test
+from viewer.folders import Source
 from viewer.mathematics import ATTRIBUTES, ELEMENTS, shown
-from viewer.story import pieces, tell
+from viewer.story import REFUSALS, pieces, read_story, tell
 from viewer.templating import HERE
 from viewer.tree import draw
 
@@ -151,6 +156,21 @@ def test_a_story_says_who_took_each_turn_back() -> None:
     assert story.refused == ""
     states = {node.turn: node.state for node in story.drawing.nodes}
     assert states == {0: "refuted", 1: "stands", 2: "refuted", 3: "stands", 4: "answer"}
+
+
+def test_a_journey_that_the_exports_left_out_is_not_called_a_row(tmp_path: Path) -> None:
+    voice = Voice(persona="a", model="m")
+    run = Provenance(name="run", protocol="dialogue", policy=voice, problems="one", num_problems=1, seed=0, digest="")
+    source, journey = Source(key="run", path=tmp_path, kind="run"), mended()
+    with Store(source.store) as store:
+        store.begin(redraft(journey))
+        store.finish(journey)
+    for dirty, refused in ({}, ""), ({journey.problem.id: "what is 17 25 8"}, REFUSALS["contaminated"]):
+        with Store(source.store) as store:
+            export(store, tmp_path / "exports", ExportSettings(), run=run, dirty=dirty)
+        story = read_story(source, journey.id)
+        assert story is not None
+        assert story.refused == refused
 
 
 def test_plots_name_what_they_show_and_escape_it() -> None:

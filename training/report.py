@@ -41,6 +41,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "on": f"{report['device']}, {report['precision']}",
         "model": f"{outcome.folder}/",
         "curves": f"python run.py view {outcome.folder}",
+        "send it": f"python run.py report {outcome.folder}",
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))

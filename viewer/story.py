@@ -1,10 +1,11 @@
 """One journey, ready to be read: its turns, its tree, its thought by the turns that it tells, and what became of it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from journeys.exports import accepted, sft_row
+from journeys.exports import CONTAMINATED, accepted, sft_row
 from journeys.formats import ExportSettings
 from journeys.preferences import step_pairs
 from journeys.record import Journey, Turn
@@ -19,6 +20,7 @@ REFUSALS = {
     "unsolved": "it did not end in a right answer",
     "lucky": "its answer is right and does not follow from the steps that stand",
     "hinted": "the policy was told once that its answer does not hold",
+    "contaminated": "its problem is in a file of evaluation problems too",
     "guessed": "a step was found after more tries than a journey to learn from may need",
 }
 """Why a journey is not among the accepted, in a sentence's second half."""
@@ -77,10 +79,18 @@ def read_story(source: Source, journey_id: str) -> Story | None:
         if journey is None:
             return None
         stored = store.thought(journey_id, shortcut=False)
-    return tell(journey, settings=export_settings(source), stored=stored, growing=status == "growing")
+    settings, dirty = export_settings(source), contaminated(source)
+    return tell(journey, settings=settings, dirty=dirty, stored=stored, growing=status == "growing")
 
 
-def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None = None, growing: bool = False) -> Story:
+def tell(
+    journey: Journey,
+    *,
+    settings: ExportSettings,
+    dirty: Mapping[str, str] = {},
+    stored: Thought | None = None,
+    growing: bool = False,
+) -> Story:
     """Everything about a journey, from the journey alone."""
     thought = stored or (stitch(journey) if journey.turns else None)
     removed_by: dict[int, int] = {}
@@ -100,7 +110,7 @@ def tell(journey: Journey, *, settings: ExportSettings, stored: Thought | None =
         drawing=draw(journey.turns, solved=solved),
         thought=thought,
         pieces=tuple(pieces(thought)) if thought else (),
-        refused=_refused(journey, thought, settings),
+        refused=_refused(journey, thought, settings, dirty),
     )
 
 
@@ -126,26 +136,35 @@ def export_settings(source: Source) -> ExportSettings:
         return ExportSettings()
 
 
+def contaminated(source: Source) -> Mapping[str, str]:
+    """The problems that the run's exports left out, by id; none where nothing was exported yet."""
+    try:
+        found = json.loads((source.path / "exports" / CONTAMINATED).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def rows_of(source: Source, journey_id: str) -> Rows | None:
     """The rows of one journey; None where the run has none, or it has not ended. Raises UserError."""
-    settings = export_settings(source)
+    settings, dirty = export_settings(source), contaminated(source)
     with Store(source.store, read_only=True) as store:
         journey = store.get(journey_id)
         thought = store.thought(journey_id, shortcut=False) if journey else None
     if journey is None or not journey.turns:
         return None
     thought = thought or stitch(journey)
-    good = not _refused(journey, thought, settings)
+    good = not _refused(journey, thought, settings, dirty)
     return Rows(
         sft=sft_row(journey, thought, settings) if good else None,
         shortcut=stitch(journey, shortcut=True).text if journey.path else "",
         pairs=tuple(step_pairs(journey, settings, lambda one: stitch(one, shortcut=True))) if good else (),
-        labels=tuple(step_labels(journey, accepted=accepted(journey, settings) is None)),
+        labels=tuple(step_labels(journey, accepted=accepted(journey, settings, dirty=dirty) is None)),
     )
 
 
-def _refused(journey: Journey, thought: Thought | None, settings: ExportSettings) -> str:
-    refusal = accepted(journey, settings)
+def _refused(journey: Journey, thought: Thought | None, settings: ExportSettings, dirty: Mapping[str, str]) -> str:
+    refusal = accepted(journey, settings, dirty=dirty)
     if refusal:
         return REFUSALS.get(refusal, refusal)
     return "" if thought and thought.gate.passed else "its thought failed the fidelity gate"

@@ -32,7 +32,7 @@ async function refresh(address, { push = true } = {}) {
     const answer = await fetch(address, { headers: { "X-Partial": "1" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine !== asked) return;
-    if (!$("#results", page)) throw new Error($(".notice", page)?.textContent || "no answer");
+    if (!$("#results, #desk", page)) throw new Error($(".notice", page)?.textContent || "no answer");
     if (push) history.replaceState(null, "", address);
     take(page);
   } catch (error) {
@@ -64,6 +64,13 @@ function take(page) {
     const old = $$("[data-count]").find((one) => one.dataset.count === count.dataset.count);
     if (old) old.textContent = count.textContent;
   }
+  const desk = $("#desk");
+  if (desk) {
+    desk.dataset.turns = $("#desk", page).dataset.turns;
+    gatherMarked();
+    light([]);
+    go(at, { scroll: false });
+  }
   poll();
 }
 
@@ -80,7 +87,7 @@ function poll() {
   clearTimeout(poll.timer);
   const waits = $$("[data-poll]").map((one) => Number(one.dataset.poll));
   if (waits.length) poll.timer = setTimeout(() => {
-    if (document.hidden) return poll();
+    if (document.hidden || $("#desk textarea")) return poll();
     refresh(location.pathname + location.search, { push: false });
   }, 1000 * Math.min(...waits));
 }
@@ -280,17 +287,17 @@ document.addEventListener("mouseover", (event) => {
   light(over ? turnsOf(over) : []);
   if (over?.matches(".turn")) judgeBox(over.dataset.turn);
 });
-for (const details of $$("details[data-load]")) {
-  details.addEventListener("toggle", async () => {
-    const address = details.dataset.load;
-    if (!details.open || !address) return;
-    delete details.dataset.load;
-    const page = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
-    const rows = $("#rows", page) ?? $(".notice", page);
-    if (rows) $("p", details).replaceWith(document.importNode(rows, true));
-    gatherMarked();
-  });
-}
+// A toggle does not bubble; caught on its way down it is heard from parts that came later too.
+document.addEventListener("toggle", async (event) => {
+  const details = event.target;
+  const address = details.dataset.load;
+  if (!details.open || !address) return;
+  delete details.dataset.load;
+  const page = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
+  const rows = $("#rows", page) ?? $(".notice", page);
+  if (rows) $("p", details).replaceWith(document.importNode(rows, true));
+  gatherMarked();
+}, true);
 const form = $("form.filters");
 if (form) {
   let timer;
