@@ -87,9 +87,9 @@ def _parser() -> _OneLineParser:
 
 
 def _keys(args: argparse.Namespace) -> int:
-    from generation import report
+    from settings.keys import keys
 
-    print(report.keys(args.settings()))
+    print(keys(args.settings()))
     return 0
 
 
@@ -100,6 +100,7 @@ def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
     from generation.command import generate, preview
     from generation.settings import GenerateSettings
     from settings import load, overrides_from_flags
+    from terminal.printing import print_json
 
     settings = load(GenerateSettings, args.config, overrides_from_flags(overrides))
     if args.dry_run:
@@ -107,7 +108,7 @@ def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
         return 0
     outcome = asyncio.run(generate(settings, recipe=args.config))
     if args.json:
-        report.print_json(outcome.summary)
+        print_json(outcome.summary)
     else:
         report.print_outcome(outcome)
     if outcome.ending.fault:
@@ -144,7 +145,9 @@ def _log(*, verbose: bool) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print("retrace:", "".join(mark if mark.isprintable() else " " for mark in message), file=sys.stderr)
+    from terminal.printing import one_line
+
+    print("retrace:", one_line(message), file=sys.stderr)
     return code
 
 

@@ -2,9 +2,7 @@
 
 import argparse
 import contextlib
-import json
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,17 +56,18 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
     from evaluation import report
     from evaluation.command import evaluate, preview
     from settings import load, overrides_from_flags
+    from terminal.printing import print_json
 
     recipe = load(settings(), args.config, overrides(args, overrides_from_flags(flags)))
     if args.dry_run:
         planned = preview(recipe, recipe=args.config)
-        _print_json(report.as_json(planned)) if args.json else report.print_preview(planned)
+        print_json(report.as_json(planned)) if args.json else report.print_preview(planned)
         return ""
     with _stopped_in_order():
         outcome = asyncio.run(evaluate(recipe, recipe=args.config))
     if outcome.lost:
         return f"{outcome.lost} samples lost, the last to {outcome.last_error}; run the same command to draw them again"
-    _print_json(outcome.result) if args.json else report.print_outcome(outcome)
+    print_json(outcome.result) if args.json else report.print_outcome(outcome)
     return ""
 
 
@@ -113,8 +112,3 @@ def _problems(which: str) -> dict[str, Any]:
     if "problems" not in recipe:
         raise UserError(f"{file}: has no key 'problems'")
     return {key: recipe[key] for key in ("problems", "num_problems") if key in recipe}
-
-
-def _print_json(value: Any) -> None:
-    """For scripts: JSON on stdout and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -1,12 +1,12 @@
 """What `evaluate` prints: tables for people; JSON for scripts is evaluation.json itself."""
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from evaluation.command import Outcome, Preview
 from evaluation.tables import Sheet, sheets
 from settings.files import as_yaml
+from terminal.printing import harmless, results
 
 WIDTH = 140
 
@@ -15,7 +15,7 @@ def print_outcome(outcome: Outcome) -> None:
     """The tables, and the paths of what was written."""
     if outcome.result is None:
         return
-    console = _console()
+    console = results(width=WIDTH)
     for sheet in sheets(outcome.result):
         console.print(_rich(sheet))
         if sheet.note:
@@ -29,14 +29,14 @@ def print_outcome(outcome: Outcome) -> None:
 
 def print_preview(preview: Preview) -> None:
     """`--dry-run`."""
-    console = _console()
+    console = results(width=WIDTH)
     console.print(Text("# Resolved config\n" + as_yaml(preview.config)), soft_wrap=True)
     console.print(Text(f"# {preview.problems} problems, {preview.config['samples']} samples each"))
     for label, messages in preview.prompts.items():
         console.print(Text(f"# First prompt of {label}"))
         for message in messages:
             role = type(message).__name__.removesuffix("Message").lower()
-            console.print(Text(f"[{role}]\n{_harmless(str(message.content))}\n"), soft_wrap=True)
+            console.print(Text(f"[{role}]\n{harmless(str(message.content))}\n"), soft_wrap=True)
 
 
 def as_json(preview: Preview) -> dict[str, object]:
@@ -53,16 +53,5 @@ def _rich(sheet: Sheet) -> Table:
     for place, column in enumerate(sheet.columns):
         table.add_column(Text(column), justify="right" if place else "left", overflow="fold")
     for row in sheet.rows:
-        table.add_row(*(Text(_harmless(cell)) for cell in row))
+        table.add_row(*(Text(harmless(cell)) for cell in row))
     return table
-
-
-def _harmless(text: str) -> str:
-    """The text with its lines, without what could command a terminal: problems and labels are hostile."""
-    return "\n".join("".join(mark if mark.isprintable() else " " for mark in line) for line in text.splitlines())
-
-
-def _console() -> Console:
-    """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)

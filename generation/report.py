@@ -1,20 +1,15 @@
 """What the commands print: tables for people, JSON for scripts."""
 
-import json
-import sys
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from generation.summary import summary_table
+from terminal.printing import harmless, print_json, results
 
 if TYPE_CHECKING:
     from engines.doctor import Finding
@@ -27,7 +22,7 @@ PIPE_WIDTH = 400
 
 def print_outcome(outcome: "Outcome") -> None:
     """The table, the paths of what was written, and one thought to read."""
-    console = _console()
+    console = results(width=PIPE_WIDTH)
     console.print(summary_table(outcome.summary))
     folder = outcome.folder
     paths = Table(title="Written", show_header=False, title_justify="left")
@@ -42,8 +37,8 @@ def print_outcome(outcome: "Outcome") -> None:
     console.print(paths)
     if outcome.sample:
         journey, thought = outcome.sample
-        body = Text(f"{_harmless(journey.problem.question.strip())}\n\n", style="bold")
-        body.append(_harmless(thought.text), style="none")
+        body = Text(f"{harmless(journey.problem.question.strip())}\n\n", style="bold")
+        body.append(harmless(thought.text), style="none")
         console.print(Panel(body, title=f"One thought to read: {journey.id}", title_align="left", width=WIDTH))
 
 
@@ -63,21 +58,16 @@ def print_preview(preview: "Preview", *, as_json: bool) -> None:
     if as_json:
         print_json({"config": preview.config, "prompts": prompts, "estimate": ranges})
         return
-    console = _console(markup=False)
+    console = results(width=PIPE_WIDTH, markup=False)
     console.print("# Resolved config\n" + preview.config_yaml, soft_wrap=True)
     for role, messages in prompts.items():
         console.print(f"# First prompt of the {role}")
         for message in messages:
-            console.print(f"[{message['role']}]\n{_harmless(message['content'])}\n", soft_wrap=True)
+            console.print(f"[{message['role']}]\n{harmless(message['content'])}\n", soft_wrap=True)
     console.print(f"# Estimate for {preview.journeys} journeys: typical .. at the limit of the budgets")
     for name, (low, high) in ranges.items():
         console.print(f"{name:>18}  {low:>12,} .. {high:,}")
     console.print("Prompt tokens are counted before prefix caching. Time spans slow to fast machines of each kind.")
-
-
-def print_json(value: Any) -> None:
-    """For scripts: JSON on stdout and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
@@ -85,7 +75,7 @@ def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return
-    console = _console()
+    console = results(width=PIPE_WIDTH)
     table = Table(title="What works on this machine", title_justify="left")
     for column in ("", "what", "found", "what to do"):
         table.add_column(column, overflow="fold")
@@ -93,36 +83,3 @@ def print_findings(findings: Sequence["Finding"], *, as_json: bool) -> None:
         mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
         table.add_row(mark, Text(finding.name), Text(finding.detail), Text("" if finding.ok else finding.remedy))
     console.print(table)
-
-
-def _console(*, markup: bool = True) -> Console:
-    """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
-    console = Console(highlight=False, markup=markup)
-    return console if console.is_terminal else Console(highlight=False, markup=markup, width=PIPE_WIDTH)
-
-
-def _harmless(text: str) -> str:
-    """The text with its lines, without what could command a terminal: problems and model text are hostile."""
-    return "\n".join("".join(mark if mark.isprintable() else " " for mark in line) for line in text.splitlines())
-
-
-def keys(kind: type[BaseModel]) -> str:
-    """Every key of a recipe with its default and meaning, one to a line."""
-    return "\n".join(_keys(kind, ""))
-
-
-def _keys(kind: type[BaseModel], prefix: str) -> Iterable[str]:
-    for name, field in kind.model_fields.items():
-        key = f"{prefix}{name}"
-        default = field.get_default(call_default_factory=True, validated_data={})
-        if isinstance(default, BaseModel):
-            yield from _keys(type(default), f"{key}.")
-            continue
-        shown = "required" if default is PydanticUndefined else _plain(default)
-        meaning = " ".join((field.description or "").split())
-        head = f"--{key.replace('_', '-')} [{shown}]"
-        yield textwrap.fill(f"{head}  {meaning}", width=WIDTH, subsequent_indent="      ") if meaning else head
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)

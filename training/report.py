@@ -1,15 +1,13 @@
 """What `train` prints: a table for people, JSON for scripts."""
 
-import json
-import sys
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from settings.files import as_yaml
+from terminal.printing import harmless, print_json, results
 from training.command import Preview
 from training.stage import Outcome
 
@@ -45,7 +43,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))
-    _console().print(table)
+    results(width=WIDTH).print(table)
 
 
 def print_preview(preview: Preview, *, as_json: bool) -> None:
@@ -53,10 +51,10 @@ def print_preview(preview: Preview, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(preview))
         return
-    console, facts = _console(markup=False), preview.facts
+    console, facts = results(width=WIDTH, markup=False), preview.facts
     console.print("# Resolved config\n" + as_yaml(preview.config), soft_wrap=True)
     console.print("# The first row; learnt from is what stands between » and «")
-    console.print(_harmless(preview.row) + "\n", soft_wrap=True)
+    console.print(harmless(preview.row) + "\n", soft_wrap=True)
     console.print("# Data")
     for place, rows in facts["sources"].items():
         console.print(f"{rows:>10,} rows of {place}", soft_wrap=True)
@@ -74,11 +72,6 @@ def print_preview(preview: Preview, *, as_json: bool) -> None:
     console.print(f"    {preview.steps:,} steps, {preview.steps_per_epoch:,} an epoch")
 
 
-def print_json(value: Any) -> None:
-    """For scripts: JSON on stdout and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
-
-
 def _first_and_last(name: str, history: list[dict[str, Any]], key: str) -> dict[str, str]:
     values = [point[key] for point in history if key in point]
     return {name: f"{values[0]:.3f} -> {values[-1]:.3f}"} if values else {}
@@ -86,14 +79,3 @@ def _first_and_last(name: str, history: list[dict[str, Any]], key: str) -> dict[
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-
-
-def _console(*, markup: bool = True) -> Console:
-    """As wide as the terminal; into a file or a pipe, wide enough that tables are not broken up."""
-    console = Console(highlight=False, markup=markup)
-    return console if console.is_terminal else Console(highlight=False, markup=markup, width=WIDTH)
-
-
-def _harmless(text: str) -> str:
-    """The text with its lines, without what could command a terminal: problems and model text are hostile."""
-    return "\n".join("".join(mark if mark.isprintable() else " " for mark in line) for line in text.splitlines())

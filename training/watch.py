@@ -49,7 +49,7 @@ class Watch(TrainerCallback):
             self._seconds_before = points[-1]["seconds"]
         if state.global_step:
             self.view.note(f"going on from step {state.global_step}")
-        self.view.begin(step=state.global_step)
+        self.view.begin(done=state.global_step)
         if model is not None:
             self.trained_parameters = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         if self.logs is not None:
@@ -59,7 +59,7 @@ class Watch(TrainerCallback):
         self._began = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.view.step(state.global_step)
+        self.view.reach(state.global_step)
         if args.world_size > 1:  # a signal reaches processes at different steps; they must stop at the same one
             self.interrupt.asked = _any(self.interrupt.asked, device=args.device)
         if self.interrupt.asked:

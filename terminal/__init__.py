@@ -1,0 +1,1 @@
+"""What commands show: live views on stderr, results on stdout."""
