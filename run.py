@@ -63,6 +63,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def _parser() -> _OneLineParser:
     """Each room brings its command's options and help, and where to find its settings and what runs it."""
+    import evaluation.judging.options
     import evaluation.options
     import generation.options
     import training.options
@@ -73,7 +74,8 @@ def _parser() -> _OneLineParser:
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (generation.options, training.options, evaluation.options, viewer.options):
+    rooms = (generation.options, training.options, evaluation.options, evaluation.judging.options, viewer.options)
+    for room in rooms:
         room.add_command(commands, shared=shared)
     doctor = commands.add_parser(
         "doctor",

@@ -55,14 +55,31 @@ class CriticAgent(BaseChatAgent):
         raise NotImplementedError
 
 
+class CriticPrompt:
+    """How a persona asks for a verdict. One for each journey: it remembers the steps that it has written out."""
+
+    def __init__(self, persona: CriticPersona) -> None:
+        self.persona = persona
+        self._system = SystemMessage(content=persona.system)
+        self._steps: Transcript[str] = Transcript()
+
+    def messages(self, view: CriticView) -> list[LLMMessage]:
+        """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
+        listed = self._steps.of(view.path, lambda turn, number: f"{number}. {turn.step}\n")
+        number = str(len(listed) + 1)
+        task = fill(self.persona.task, question=view.question)
+        asked = fill(self.persona.ask, number=number, **_optional(self.persona, view))
+        text = f"{task}{''.join(listed)}{number}. {view.step}\n{asked}"
+        return [self._system, UserMessage(content=text, source="user")]
+
+
 class ModelCritic(CriticAgent):
     """Asks a language model for a `VerdictForm`: one attempt, one repair, then a neutral `continue`."""
 
     def __init__(self, persona: CriticPersona, client: ChatCompletionClient) -> None:
         super().__init__(persona)
         self._client = client
-        self._system = SystemMessage(content=persona.system)
-        self._steps: Transcript[str] = Transcript()
+        self._asking = CriticPrompt(persona)
 
     async def judge(self, view: CriticView, cancellation_token: CancellationToken | None = None) -> Judgement:
         messages = self.messages(view)
@@ -89,13 +106,8 @@ class ModelCritic(CriticAgent):
         return Judgement(verdict=NEUTRAL, parse="failed", cost=cost or Cost())
 
     def messages(self, view: CriticView) -> list[LLMMessage]:
-        """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
-        listed = self._steps.of(view.path, lambda turn, number: f"{number}. {turn.step}\n")
-        number = str(len(listed) + 1)
-        task = fill(self.persona.task, question=view.question)
-        asked = fill(self.persona.ask, number=number, **_optional(self.persona, view))
-        text = f"{task}{''.join(listed)}{number}. {view.step}\n{asked}"
-        return [self._system, UserMessage(content=text, source="user")]
+        """The prompt for this view."""
+        return self._asking.messages(view)
 
 
 class SelfCritic(ModelCritic):
@@ -190,6 +202,7 @@ def _optional(persona: CriticPersona, view: CriticView) -> dict[str, str]:
 
 __all__ = [
     "CriticAgent",
+    "CriticPrompt",
     "EvidenceCritic",
     "ModelCritic",
     "RandomCritic",

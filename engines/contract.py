@@ -48,6 +48,20 @@ class Sampling(Settings):
     """Strings that end the text; they are not part of it."""
 
 
+class SamplingOverride(Settings):
+    """Sampling keys that replace the persona's own."""
+
+    temperature: float | None = Field(None, ge=0, le=10)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    stop: tuple[str, ...] | None = None
+
+    def over(self, sampling: Sampling) -> Sampling:
+        return sampling.model_copy(update=self.model_dump(exclude_none=True))
+
+
 class RequestArgs(TypedDict, total=False):
     """The keys of `extra_create_args`, typed."""
 

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
         planned = preview(recipe, recipe=args.config)
         print_json(report.as_json(planned)) if args.json else report.print_preview(planned)
         return ""
-    with _stopped_in_order():
+    with stopped_in_order():
         outcome = asyncio.run(evaluate(recipe, recipe=args.config))
     if outcome.lost:
         return f"{outcome.lost} samples lost, the last to {outcome.last_error}; run the same command to draw them again"
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _stopped_in_order() -> Iterator[None]:
+def stopped_in_order() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: close engines and workers, and say how to go on."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

@@ -1,5 +1,7 @@
 """What `evaluate` prints: tables for people; JSON for scripts is evaluation.json itself."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -15,16 +17,25 @@ def print_outcome(outcome: Outcome) -> None:
     """The tables, and the paths of what was written."""
     if outcome.result is None:
         return
+    folder = outcome.folder
+    paths = ", ".join(file.name for file in (folder.samples.path, folder.result, folder.table, folder.plot))
+    print_sheets(
+        sheets(outcome.result),
+        f"Written: {folder.path}/  ({paths})",
+        f"Read the answers: python run.py view {folder.path}",
+        f"Send them: python run.py report {folder.path}",
+    )
+
+
+def print_sheets(sheets: Sequence[Sheet], *lines: str) -> None:
+    """Tables with their notes, then lines that are never broken."""
     console = results(width=WIDTH)
-    for sheet in sheets(outcome.result):
+    for sheet in sheets:
         console.print(_rich(sheet))
         if sheet.note:
             console.print(Text(sheet.note, style="dim"))
-    folder = outcome.folder
-    paths = ", ".join(file.name for file in (folder.samples.path, folder.result, folder.table, folder.plot))
-    console.print(Text(f"Written: {folder.path}/  ({paths})"), soft_wrap=True)
-    console.print(Text(f"Read the answers: python run.py view {folder.path}"), soft_wrap=True)
-    console.print(Text(f"Send them: python run.py report {folder.path}"), soft_wrap=True)
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def print_preview(preview: Preview) -> None:

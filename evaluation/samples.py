@@ -1,16 +1,11 @@
-"""samples.jsonl: what a model wrote, one line a sample. Appended to, never rewritten; a killed writer loses no line."""
+"""samples.jsonl: what a model wrote, one line a sample."""
 
-import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
+from evaluation.lines import LineFile
 from journeys.record import Record
-from journeys.row_files import line as as_line
-from settings import UserError
 
 
 class Sample(Record):
@@ -38,27 +33,15 @@ class Sample(Record):
     seed: int
 
 
-class SampleFile:
+class SampleFile(LineFile[Sample]):
     """The samples of an evaluation: which are there, one more, all of them again."""
 
+    kind = Sample
+
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self._done: dict[str, dict[str, int]] = {}
         """For each model and problem a bit mask of the samples there are: small beside a set of keys."""
-
-    def open(self) -> None:
-        """Drop a line that a killed writer left half-written, and see what is there.
-
-        Raises:
-            UserError: it cannot be read or written, or a whole line is no sample.
-        """
-        try:
-            self.path.touch()
-            _drop_torn_line(self.path)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}; set outputs_dir to another") from None
-        for sample in self:
-            self._mark(sample)
 
     def has(self, model: str, problem_id: str, sample: int) -> bool:
         return bool(self._done.get(model, {}).get(problem_id, 0) >> sample & 1)
@@ -70,44 +53,6 @@ class SampleFile:
         """The models that have samples here, with their number."""
         return {model: self.count(model) for model in self._done}
 
-    def add(self, sample: Sample) -> None:
-        """Append a sample; once this returns, only the loss of the machine can lose it."""
-        data = as_line(sample.model_dump(mode="json")).encode()
-        try:
-            with self.path.open("ab", buffering=0) as file:
-                file.write(data)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}; free some space") from None
-        self._mark(sample)
-
-    def __iter__(self) -> Iterator[Sample]:
-        """Every sample in the order of the file, one in memory at a time."""
-        with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield Sample.model_validate(json.loads(line))
-                except (ValueError, ValidationError):
-                    raise UserError(
-                        f"{self.path}: line {number} is no sample; take it out and run the same command again"
-                    ) from None
-
-    def _mark(self, sample: Sample) -> None:
-        problems = self._done.setdefault(sample.model, {})
-        problems[sample.problem_id] = problems.get(sample.problem_id, 0) | 1 << sample.sample
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut the file behind its last line end."""
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        end = size
-        while end:
-            start = max(0, end - 65_536)
-            file.seek(start)
-            found = file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                end = start + found + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
+    def mark(self, row: Sample) -> None:
+        problems = self._done.setdefault(row.model, {})
+        problems[row.problem_id] = problems.get(row.problem_id, 0) | 1 << row.sample

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from engines.contract import EngineSettings, Sampling
+from engines.contract import EngineSettings, SamplingOverride
 from journeys.draft import Budgets
 from journeys.exports import ExportSettings
 from problems.referee import CheckerSettings
@@ -16,20 +16,6 @@ from problems.sources import ProblemSettings
 from protocols import ProtocolSetting
 from protocols.dialogue import Dialogue
 from settings import Settings
-
-
-class SamplingOverride(Settings):
-    """Sampling keys that replace the persona's own."""
-
-    temperature: float | None = Field(None, ge=0, le=10)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=0)
-    min_p: float | None = Field(None, ge=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
-    stop: tuple[str, ...] | None = None
-
-    def over(self, sampling: Sampling) -> Sampling:
-        return sampling.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class PolicySettings(EngineSettings):

@@ -1,0 +1,1 @@
+"""How well steps are judged: critics and checkers against labelled steps."""

@@ -1,0 +1,185 @@
+"""`python run.py judge`: critics and checkers on labelled steps, side by side."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agents.critic import make_critic
+from agents.persona import CriticPersona, load_critic
+from engines.contract import Engine, EngineSettings
+from engines.open import open_engine
+from evaluation.judging.labelled import Solution, read_labelled
+from evaluation.judging.rows import critic_rows
+from evaluation.judging.scores import scored
+from evaluation.judging.settings import JudgeSettings, JudgingSettings
+from evaluation.judging.tables import sheets
+from evaluation.judging.verdicts import Ending, Judged, VerdictFile, judge_all, steps_to_judge
+from evaluation.settings import plain_engine
+from journeys.database import hold_writer_lock
+from journeys.row_files import line
+from problems.referee import Referee
+from settings import UserError, difference, read_yaml
+from settings.files import write_json, write_text, write_yaml, writing
+from terminal.live import LiveView
+from terminal.printing import one_line
+
+Open = Callable[[EngineSettings], Engine]
+AT_ONCE = 2
+"""Steps in flight for each that the engine decodes at a time."""
+BINDING = ("seed", "data", "limit", "checkers")
+"""Keys on which verdicts that are there and verdicts to come must agree."""
+
+
+@dataclass
+class Outcome:
+    """What a comparison came to."""
+
+    folder: Path
+    result: dict[str, Any] | None
+    """As in judging.json; None where verdicts are missing."""
+    lost: int = 0
+    last_error: str = ""
+
+
+class ProgressView(LiveView):
+    """Verdicts of one judge."""
+
+    def __init__(self, label: str, *, total: int, done: int, console: Console | None = None) -> None:
+        super().__init__("verdicts", total=total, done=done, label=one_line(label), console=console)
+        self._flagged = 0
+
+    def verdict(self, judged: Judged) -> None:
+        self._flagged += judged.flags
+        self.reach(self.done + 1)
+
+    def counts(self) -> str:
+        return f"{self._flagged} taken back"
+
+
+async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_engine: Open = open_engine) -> Outcome:
+    """Ask for the verdicts that are missing, and score them. Called again on the same folder it goes on.
+
+    Raises:
+        UserError: something the user can mend; found before a model loads wherever it can be known.
+    """
+    personas = {one.name: _persona(one) for one in settings.judges}
+    solutions = read_labelled(settings.data, limit=settings.limit, seed=settings.seed)
+    work = list(steps_to_judge(solutions))
+    folder = settings.folder(recipe)
+    outcome = Outcome(folder, None)
+    with writing(folder, key="outputs_dir"):
+        folder.mkdir(parents=True, exist_ok=True)
+    file = VerdictFile(folder / "verdicts.jsonl")
+    with contextlib.closing(hold_writer_lock(file.path)):
+        file.open()
+        _agree(folder, settings, personas, begun=any(file.has(name, key) for name in personas for *_, key in work))
+        referee = Referee(settings.checkers)
+        try:
+            for one in settings.judges:
+                ending = await _ask(one, personas[one.name], work, settings, referee, file, open_engine)
+                outcome.lost += ending.lost
+                outcome.last_error = ending.last_error or outcome.last_error
+        finally:
+            referee.close()
+        if not outcome.lost:
+            outcome.result = _result(settings, folder.name, solutions, file)
+            with writing(folder, key="outputs_dir"):
+                write_json(folder / "judging.json", outcome.result)
+                write_text(folder / "table.md", "\n".join(sheet.markdown for sheet in sheets(outcome.result)))
+    return outcome
+
+
+def write_rows(settings: JudgingSettings, file: Path) -> int:
+    """The labelled steps as rows for `train sft`, asked as the first judge asks. Returns how many. Raises UserError."""
+    persona = _persona(settings.judges[0])
+    if persona.kind != "model":
+        raise UserError(f"judges: {persona.name!r} is of kind {persona.kind!r} and asks no model; name one that does")
+    solutions = read_labelled(settings.data, limit=settings.limit, seed=settings.seed)
+    referee = Referee(settings.checkers)
+    with writing(file.parent, key="rows"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = [line(row) for row in critic_rows(solutions, persona, referee)]
+        write_text(file, "".join(rows))
+    return len(rows)
+
+
+def _persona(judge: JudgeSettings) -> CriticPersona:
+    persona = load_critic(judge.persona)
+    return persona.model_copy(update={"sampling": judge.sampling.over(persona.sampling)})
+
+
+async def _ask(
+    judge: JudgeSettings,
+    persona: CriticPersona,
+    work: Sequence[tuple[Solution, int, str]],
+    settings: JudgingSettings,
+    referee: Referee,
+    file: VerdictFile,
+    open_engine: Open,
+) -> Ending:
+    """One judge's missing verdicts; where none is missing, no engine is started."""
+    done = sum(file.has(judge.name, key) for *_, key in work)
+    if done == len(work):
+        return Ending()
+    wanted = settings.engine_of(judge)
+    engine = open_engine(wanted) if persona.kind == "model" else None
+    try:
+        if engine:
+            await engine.start()
+        with ProgressView(judge.name, total=len(work), done=done) as view:
+            return await judge_all(
+                judge.name,
+                lambda: make_critic(persona, engine),
+                work,
+                referee=referee,
+                file=file,
+                watcher=view,
+                at_once=AT_ONCE * wanted.max_batch if engine else 1,
+                seed=settings.seed,
+            )
+    finally:
+        if engine:
+            await engine.close()
+
+
+def _agree(folder: Path, settings: JudgingSettings, personas: dict[str, CriticPersona], *, begun: bool) -> None:
+    """Write down how the judges are asked; raises UserError where verdicts are there that were asked for otherwise."""
+    asked = {key: value for key, value in settings.model_dump(mode="json").items() if key in BINDING} | {
+        "judges": {
+            one.name: {
+                "persona": personas[one.name].model_dump(mode="json"),
+                "engine": plain_engine(settings.engine_of(one)) if personas[one.name].kind == "model" else {},
+            }
+            for one in settings.judges
+        }
+    }
+    file = folder / "recipe.yaml"
+    if begun and file.is_file():
+        before = read_yaml(file)
+        known = dict(before.get("judges") or {})
+        both = known.keys() & asked["judges"].keys()
+        changes = difference(
+            {key: before.get(key) for key in BINDING} | {"judges": {name: known[name] for name in sorted(both)}},
+            {key: asked[key] for key in BINDING} | {"judges": {name: asked["judges"][name] for name in sorted(both)}},
+        )
+        if changes:
+            raise UserError(
+                f"{folder}: its verdicts were asked for by another recipe ({'; '.join(changes[:4])}); "
+                "go on with the old values, or start anew with --name OTHER"
+            )
+        asked["judges"] = known | asked["judges"]
+    with writing(folder, key="outputs_dir"):
+        write_yaml(file, asked)
+
+
+def _result(settings: JudgingSettings, name: str, solutions: Sequence[Solution], file: VerdictFile) -> dict[str, Any]:
+    wanted = {key for *_, key in steps_to_judge(solutions)}
+    verdicts: dict[str, dict[str, Judged]] = {one.name: {} for one in settings.judges}
+    for judged in file:
+        if judged.judge in verdicts and judged.key in wanted:
+            verdicts[judged.judge][judged.key] = judged
+    return {"name": name, "data": list(settings.data), "seed": settings.seed} | scored(solutions, verdicts, settings)
