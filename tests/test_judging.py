@@ -30,7 +30,15 @@ MISSED = Solution("What is 7 + 1 + 1?", ("7 + 1 = 8", "The answer is 8."), (1, -
 
 
 def as_row(solution: Solution) -> dict[str, Any]:
-    return {"question": solution.question, "steps": solution.steps, "ratings": solution.ratings, "whys": solution.whys}
+    refused = ["the verifier refused this answer" if rating < 0 else "" for rating in solution.ratings]
+    source = "evidence" if solution.whys else "outcome"
+    return {
+        "question": solution.question,
+        "steps": solution.steps,
+        "ratings": solution.ratings,
+        "whys": solution.whys or refused,
+        "sources": [source] * len(solution.steps),
+    }
 
 
 def write(file: Path, rows: Sequence[Any]) -> str:
@@ -191,6 +199,7 @@ def test_rows_for_a_critic_ask_as_its_persona_does(tmp_path: Path) -> None:
         *("continue", "backtrack"),
     ]
     assert forms[1] == {"critique": "5 + 4 is 9", "quote": "5 + 4 = 8", "move": "backtrack", "keep": 1}
+    assert forms[5]["critique"] == "This does not follow from what stands before it.", "who refused it is no reason"
 
 
 def test_rows_are_asked_of_a_persona_that_asks(tmp_path: Path) -> None:

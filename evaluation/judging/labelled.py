@@ -128,9 +128,16 @@ def _ours(row: Mapping[str, Any]) -> Iterator[Solution]:
     steps, ratings = tuple(map(str, row["steps"])), tuple(int(rating) for rating in row["ratings"])
     if len(steps) != len(ratings):
         raise ValueError(f"{len(steps)} steps and {len(ratings)} ratings")
-    whys = tuple(str(why or "") for why in row.get("whys") or ())
+    whys = _reasons(row)
     family = str(row.get("family") or "unnamed")
     yield Solution(str(row["question"]), steps, ratings, whys if len(whys) == len(steps) else (), family)
+
+
+def _reasons(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was found in each step. That an answer was refused is no reason: it tells who knows, not what is wrong."""
+    whys = [str(why or "") for why in row.get("whys") or ()]
+    sources = row.get("sources") or ["evidence"] * len(whys)
+    return tuple(why if source == "evidence" else "" for why, source in zip(whys, sources, strict=True))
 
 
 def _mr_gsm8k(row: Mapping[str, Any]) -> Iterator[Solution]:

@@ -10,6 +10,8 @@ from evaluation.judging.labelled import WRONG, Solution
 from evaluation.judging.verdicts import steps_to_judge, view_of
 from problems.referee import Referee
 
+NO_REASON = "This does not follow from what stands before it."
+"""What a critic learns to say of a step that is known to be wrong, and nobody said why."""
 LONGEST_CRITIQUE, LONGEST_QUOTE = 300, 120
 """Characters; what the form of a verdict allows (agents/verdicts.py)."""
 
@@ -22,9 +24,9 @@ def critic_rows(solutions: Sequence[Solution], persona: CriticPersona, referee: 
     for solution, place, _ in steps_to_judge(solutions):
         view = view_of(solution, place, referee)
         wrong = solution.ratings[place] == WRONG
-        why = solution.whys[place] if solution.whys and wrong else ""
+        why = (solution.whys[place] if solution.whys else "") or NO_REASON
         form = {
-            "critique": why[:LONGEST_CRITIQUE],
+            "critique": why[:LONGEST_CRITIQUE] if wrong else "",
             "quote": view.step.strip().splitlines()[0][:LONGEST_QUOTE] if wrong and view.step.strip() else "",
             "move": "backtrack" if wrong else "terminate" if view.answer is not None else "continue",
             "keep": place if wrong else 0,
