@@ -59,7 +59,9 @@ def estimate(settings: GenerateSettings, company: Company, problem: Problem, *, 
     """Calls, tokens and time. Prompt tokens are counted before prefix caching, 4 characters a token."""
     roles = dict(first_prompts(company, problem))
     budgets = settings.budgets
-    low, high = min(TYPICAL_TURNS, budgets.max_turns), budgets.max_turns
+    # A search writes several steps for each that the journey will hold.
+    tries = getattr(settings.protocol, "steps_a_turn", 1)
+    low, high = min(TYPICAL_TURNS, budgets.max_turns) * tries, budgets.max_turns * tries
     step_tokens = (min(TYPICAL_STEP_TOKENS, company.policy.sampling.max_tokens), company.policy.sampling.max_tokens)
     verdict_tokens = (0, 0)
     if "critic" in roles and company.critic is not None:

@@ -16,7 +16,7 @@ from generation.settings import GenerateSettings
 from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.store import Store
-from protocols.team import TurnMessage
+from protocols.team import TreeMessage, TurnMessage
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,8 @@ async def _grow(draft: Draft, *, store: Store, company: Company) -> AsyncIterato
         if isinstance(event, TurnMessage):
             store.add_turn(draft.id, event.content)
             yield event.content
+        elif isinstance(event, TreeMessage):
+            store.add_tree(draft.id, event.content)
     if team.journey is not None:
         store.finish(team.journey)
         yield team.journey

@@ -34,8 +34,11 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
                 tokens[f"{role}_prompt"] += cost.prompt_tokens
                 tokens[f"{role}_completion"] += cost.completion_tokens
                 tokens["cached"] += cost.cached_tokens
+        tokens["search_prompt"] += journey.search_cost.prompt_tokens
+        tokens["search_completion"] += journey.search_cost.completion_tokens
+        tokens["cached"] += journey.search_cost.cached_tokens
     journeys = counts["journeys"]
-    completion = tokens["policy_completion"] + tokens["critic_completion"]
+    completion = tokens["policy_completion"] + tokens["critic_completion"] + tokens["search_completion"]
     accepted = exported.accepted
     return {
         "problems": len(problems),
@@ -57,7 +60,7 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
         "empty_steps": counts["empty_steps"],
         "engine_faults": dict(sorted(faults.items())),
         "tokens": {
-            "prompt": tokens["policy_prompt"] + tokens["critic_prompt"],
+            "prompt": tokens["policy_prompt"] + tokens["critic_prompt"] + tokens["search_prompt"],
             "completion": completion,
             "cached": tokens["cached"],
             **{name: tokens[name] for name in sorted(tokens) if name != "cached"},

@@ -103,6 +103,8 @@ def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {TABLES}"
             f"INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
         )
+    elif not read_only:
+        db.execute("CREATE TABLE IF NOT EXISTS trees (journey_id TEXT PRIMARY KEY REFERENCES journeys (id), json TEXT)")
     version = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if version != (SCHEMA_VERSION,):
         found = version[0] if version else "none"

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from journeys.record import (
+    Cost,
     Journey,
     Move,
     Problem,
@@ -14,6 +15,7 @@ from journeys.record import (
     Verification,
     Voice,
 )
+from journeys.tree import Tree, cost_of
 from settings import Settings
 
 
@@ -51,6 +53,7 @@ class Draft:
         policy: Voice,
         critic: Voice | None = None,
         turns: Iterable[Turn] = (),
+        tree: Tree | None = None,
     ) -> None:
         self.id = journey_id
         self.problem = problem
@@ -68,6 +71,10 @@ class Draft:
         self.reflects_in_a_row = 0
         self.tokens = 0
         self.seconds = 0.0
+        self.tree: Tree | None = None
+        """What a search grew before the first turn; its steps' costs are all counted once it is kept."""
+        if tree is not None:
+            self.keep(tree)
         for turn in turns:
             self.add(turn)
 
@@ -100,8 +107,16 @@ class Draft:
             self.backtracks += 1
         self.refusals += "refused_answer" in turn.rulings
         self.reflects_in_a_row = self.reflects_in_a_row + 1 if turn.verdict.move is Move.REFLECT else 0
-        self.tokens += turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
-        self.seconds += turn.policy_cost.seconds + turn.critic_cost.seconds
+        if self.tree is None:
+            self.tokens += turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
+            self.seconds += turn.policy_cost.seconds + turn.critic_cost.seconds
+
+    def keep(self, tree: Tree) -> None:
+        """Take up what a search grew. Raises ValueError when there are turns already."""
+        if self.turns:
+            raise ValueError(f"{self.id}: a search comes before the first turn")
+        cost = cost_of(tree.nodes)
+        self.tree, self.tokens, self.seconds = tree, cost.completion_tokens, cost.seconds
 
     def spent(self, budgets: Budgets) -> StopReason | None:
         """The budget that is used up, if one is."""
@@ -144,7 +159,15 @@ class Draft:
             verification=verification,
             lucky=lucky,
             error=error,
+            search_cost=self._search_cost(),
         )
+
+    def _search_cost(self) -> Cost:
+        """Of the steps of the tree that are not among the turns."""
+        total = cost_of(self.tree.nodes) if self.tree else Cost()
+        for turn in self.turns if self.tree else ():
+            total = total.minus(turn.policy_cost).minus(turn.critic_cost)
+        return total
 
 
 Status = Literal["growing", "finished", "broken"]

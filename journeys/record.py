@@ -101,6 +101,16 @@ class Cost(Record):
             calls=self.calls + other.calls,
         )
 
+    def minus(self, other: "Cost") -> "Cost":
+        """What is left when `other`, a part of this, is taken away."""
+        return Cost(
+            prompt_tokens=self.prompt_tokens - other.prompt_tokens,
+            completion_tokens=self.completion_tokens - other.completion_tokens,
+            cached_tokens=self.cached_tokens - other.cached_tokens,
+            seconds=max(0.0, self.seconds - other.seconds),
+            calls=self.calls - other.calls,
+        )
+
 
 class Turn(Record):
     """One step with the verdict it met."""
@@ -180,6 +190,8 @@ class Journey(Record):
     """Why a right answer does not follow from the path; empty when it does."""
     error: str = ""
     """What the engine said when `stop_reason` is `engine_error`."""
+    search_cost: Cost = Cost()
+    """Of steps that a search tried and the journey does not hold; see journeys/tree.py."""
 
     @property
     def outcome(self) -> Outcome:
@@ -209,13 +221,14 @@ class Journey(Record):
 
     @property
     def completion_tokens(self) -> int:
-        return sum(t.policy_cost.completion_tokens + t.critic_cost.completion_tokens for t in self.turns)
+        walked = sum(t.policy_cost.completion_tokens + t.critic_cost.completion_tokens for t in self.turns)
+        return walked + self.search_cost.completion_tokens
 
     def canonical(self) -> str:
         """JSON without what depends on the machine: equal for equal seeds, config and engine outputs."""
         machine = {"seconds", "cached_tokens"}
         costs: dict[str, Any] = {"policy_cost": machine, "critic_cost": machine}
-        return self.model_dump_json(exclude={"turns": {"__all__": costs}})
+        return self.model_dump_json(exclude={"turns": {"__all__": costs}, "search_cost": machine})
 
     def digest(self) -> str:
         return hashlib.sha256(self.canonical().encode()).hexdigest()

@@ -30,20 +30,24 @@ from journeys.record import Journey, Outcome, Problem, Turn, Voice
 from journeys.tables import (
     ADD_PROBLEM,
     ADD_THOUGHT,
+    ADD_TREE,
     ADD_TURN,
     BEGIN,
     COUNT,
     DRAFT_ROW,
     FINISH,
+    HAS_TREES,
     JOURNEY_ROW,
     PROBLEMS_AFTER,
     SET_GATE,
     SET_META,
+    TREE,
     TURNS,
     UNNARRATED,
     Counts,
     summary_row,
 )
+from journeys.tree import Tree
 from settings import UserError
 
 if TYPE_CHECKING:
@@ -117,6 +121,10 @@ class Store:
         body = journey.model_dump_json(exclude={"turns", "problem"})
         self._write(FINISH, (status, *summary_row(journey), body, journey.id, body))
 
+    def add_tree(self, journey_id: str, tree: Tree) -> None:
+        """Keep what a search grew for a journey that was begun."""
+        self._write(ADD_TREE, (journey_id, tree.model_dump_json()))
+
     def add_thought(self, thought: "Thought", *, shortcut: bool) -> None:
         """Keep the thought stitched from a journey, in place of an earlier one."""
         self._write(ADD_THOUGHT, (thought.journey_id, shortcut, thought.model_dump_json()))
@@ -165,6 +173,7 @@ class Store:
     def draft(self, journey_id: str) -> Draft:
         """A journey that was begun, as far as it has come."""
         row, turns = self._read(DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
+        tree = self.tree(journey_id)
         attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
         with self._sound(journey_id):
             return Draft(
@@ -176,6 +185,7 @@ class Store:
                 policy=Voice(persona=policy, model=policy_model),
                 critic=None if critic is None else Voice(persona=critic, model=critic_model),
                 turns=map(Turn.model_validate_json, turns),
+                tree=tree,
             )
 
     def journeys(
@@ -220,6 +230,12 @@ class Store:
 
         rows = self._read("SELECT json FROM thoughts WHERE journey_id = ? AND shortcut = ?", (journey_id, shortcut))
         return Thought.model_validate_json(rows[0][0]) if rows else None
+
+    def tree(self, journey_id: str) -> Tree | None:
+        """What a search grew for a journey; None where its protocol does not search."""
+        # Runs of earlier releases have no such table.
+        rows = self._read(TREE, (journey_id,)) if self._read(HAS_TREES) else []
+        return Tree.model_validate_json(rows[0][0]) if rows else None
 
     def unnarrated(self, *, limit: int = 256) -> list[str]:
         """The first solved and not lucky journeys that have no thought yet; empty when all have one."""

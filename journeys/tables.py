@@ -49,6 +49,10 @@ CREATE TABLE turns (
     json TEXT NOT NULL,
     PRIMARY KEY (journey_id, id)
 ) WITHOUT ROWID;                            -- a journey's turns lie together
+CREATE TABLE trees (                        -- what searching protocols grew
+    journey_id TEXT PRIMARY KEY REFERENCES journeys (id),
+    json TEXT NOT NULL
+);
 CREATE TABLE thoughts (
     journey_id TEXT NOT NULL REFERENCES journeys (id),
     shortcut INTEGER NOT NULL,
@@ -101,7 +105,7 @@ class Counts(Record):
 
 def summary_row(journey: Journey) -> tuple[Any, ...]:
     """What the columns from `outcome` to `hinted` say of a journey."""
-    costs = [cost for turn in journey.turns for cost in (turn.policy_cost, turn.critic_cost)]
+    costs = [cost for turn in journey.turns for cost in (turn.policy_cost, turn.critic_cost)] + [journey.search_cost]
     removed = [turn for _, branch in removals(journey.turns) for turn in branch]
     return (
         journey.outcome,
@@ -140,11 +144,14 @@ UPDATE journeys SET status = ?, outcome = ?, stop_reason = ?, turns = ?, path_le
     terminates = ?, errors_removed = ?, parse_failures = ?, prompt_tokens = ?, completion_tokens = ?, seconds = ?,
     lucky = ?, hinted = ?, json = ?
 WHERE id = ? AND (status <> 'finished' OR json = ?)"""
+ADD_TREE = "INSERT OR REPLACE INTO trees (journey_id, json) VALUES (?, ?)"
 ADD_THOUGHT = "INSERT OR REPLACE INTO thoughts (journey_id, shortcut, json) VALUES (?, ?, ?)"
 SET_GATE = "UPDATE journeys SET gate = ? WHERE id = ?"
 SET_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 
 PROBLEMS_AFTER = "SELECT position, json FROM problems WHERE position > ? ORDER BY position LIMIT ?"
+TREE = "SELECT json FROM trees WHERE journey_id = ?"
+HAS_TREES = "SELECT 1 FROM sqlite_master WHERE name = 'trees'"
 TURNS = "SELECT json FROM turns WHERE journey_id = ? ORDER BY id"
 JOURNEY_ROW = """
 SELECT journeys.json, problems.json FROM journeys JOIN problems ON problems.id = problem_id WHERE journeys.id = ?"""

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from protocols.dialogue import Dialogue
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
+from protocols.tree_search import TreeSearch
 
 
 def _name_is_enough(value: Any) -> Any:
@@ -14,7 +15,7 @@ def _name_is_enough(value: Any) -> Any:
 
 
 AnyProtocol = Annotated[
-    Dialogue | SelfCritique | Solo,
+    Dialogue | SelfCritique | Solo | TreeSearch,
     Field(discriminator="kind"),
 ]
 """Every protocol a recipe can name."""

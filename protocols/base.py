@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from agents.persona import Trust
 from agents.roles import Critic, Policy
 from journeys.draft import Budgets, Draft
 from journeys.record import Evidence, Journey, Problem, Turn, Verification
+from journeys.tree import Tree
 
 Role = Literal["policy", "critic", "self_critic"]
 
@@ -48,11 +49,13 @@ class GrowsJourneys(Protocol):
         """Its name in recipes and records."""
         ...
 
-    roles: ClassVar[tuple[Role, ...]]
-    """The speakers it needs in its cast."""
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The speakers it needs in its cast."""
+        ...
 
-    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey]:
-        """Grow `draft` to its end: each turn as it is added, last the finished journey.
+    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        """Grow `draft` to its end: its tree if it searches first, each turn as it is added, last the finished journey.
 
         A draft that already has turns is continued. Engine errors are raised; what has been yielded stays true.
         """

@@ -26,6 +26,7 @@ from agents.roles import (
 )
 from journeys.draft import Budgets, Draft
 from journeys.record import Journey, Problem, Turn, Voice
+from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys, Referee
 
 
@@ -42,6 +43,13 @@ class TurnMessage(StructuredMessage[Turn]):
     def to_text(self) -> str:
         verdict = self.content.verdict
         return f"{self.content.step}\n-> {verdict.move} {verdict.critique}".rstrip()
+
+
+class TreeMessage(StructuredMessage[Tree]):
+    """What a search grew, before the journey walks through it."""
+
+    def to_text(self) -> str:
+        return f"A tree of {len(self.content.nodes)} steps."
 
 
 class JourneyTeam(Team):
@@ -135,6 +143,9 @@ class JourneyTeam(Team):
         async for event in self._protocol.grow(self.draft, self._cast):
             if isinstance(event, Journey):
                 self.journey = event
+                continue
+            if isinstance(event, Tree):
+                yield TreeMessage(id=f"{self.draft.id}/tree", content=event, source=self.name, metadata={})
                 continue
             message = TurnMessage(id=f"{self.draft.id}/{event.id}", content=event, source=self.name, metadata={})
             messages.append(message)

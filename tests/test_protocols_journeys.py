@@ -23,14 +23,23 @@ from journeys.record import (
     removals,
     standing,
 )
+from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
 from protocols.dialogue import Dialogue
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
+from protocols.tree_search import TreeSearch
 
+VOICE = Voice(persona="r", model="r")
 GOLD = "forty-two geese"
 PROBLEM = Problem(id="p", question="How much is it?", answer=GOLD)
-PROTOCOLS: list[GrowsJourneys] = [Dialogue(), Solo(), SelfCritique()]
+PROTOCOLS: list[GrowsJourneys] = [
+    Dialogue(),
+    Solo(),
+    SelfCritique(),
+    TreeSearch(width=3, depth=4, beam=3),
+    TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
+]
 
 
 class RandomSpeaker:
@@ -80,12 +89,18 @@ class Checks:
         return ("no step leads there",) if len(path) == 1 else ()
 
 
-def grow(
-    protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = ()
-) -> tuple[list[Turn], Journey]:
+def grow(protocol: GrowsJourneys, seed: int, budgets: Budgets) -> tuple[list[Turn], Journey]:
+    turns, journey, _ = grow_from(protocol, seed, budgets)
+    return turns, journey
+
+
+def grow_from(
+    protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = (), tree: Tree | None = None
+) -> tuple[list[Turn], Journey, Tree | None]:
+    """The turns that were added, the journey, and what was searched, from what the store holds."""
     speaker = RandomSpeaker(seed)
     cast = Cast(policy=speaker, critic=speaker, referee=Checks(), budgets=budgets)
-    draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=Voice(persona="r", model="r"), turns=turns)
+    draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> tuple[list[Turn], Journey]:
         events = [event async for event in protocol.grow(draft, cast)]
@@ -94,10 +109,10 @@ def grow(
         return [turn for turn in grown if isinstance(turn, Turn)], journey
 
     result = asyncio.run(run())
-    written = {turn.step for turn in result[1].turns}
+    written = {turn.step for turn in result[1].turns} | {node.step for node in (draft.tree or Tree()).nodes}
     for shown in speaker.seen:
         assert GOLD not in shown or any(GOLD in step for step in written), "the reference reached a prompt by itself"
-    return result
+    return *result, draft.tree
 
 
 budgets_drawn = st.builds(
@@ -140,10 +155,12 @@ def test_every_journey_keeps_the_invariants(protocol: GrowsJourneys, seed: int, 
 def test_a_journey_taken_up_in_the_middle_ends_the_same(
     protocol: GrowsJourneys, seed: int, budgets: Budgets, data: st.DataObject
 ) -> None:
-    turns, journey = grow(protocol, seed, budgets)
+    turns, journey, tree = grow_from(protocol, seed, budgets)
     kept = data.draw(st.integers(0, len(turns)))
     assert standing(turns[:kept]) is not None
-    _, again = grow(protocol, seed, budgets, turns[:kept])
+    # A tree is stored before the first turn; a process that died before that searches again.
+    tree = tree if kept or data.draw(st.booleans()) else None
+    _, again, _ = grow_from(protocol, seed, budgets, turns[:kept], tree)
     assert again.canonical() == journey.canonical()
 
 

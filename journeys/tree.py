@@ -1,0 +1,88 @@
+"""What a search grew before a journey was walked through it: every step that was tried, taken or not.
+
+A journey is a walk, one step after the other; a search looks at many steps at once. The tree keeps them all, with what
+was thought of each, so that nothing a model wrote is lost: pairs of siblings, other right solutions, steps that a judge
+refused and nobody ever walked into.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Literal
+
+from journeys.record import Cost, Evidence, FinishReason, Record, Verification
+
+
+class Node(Record):
+    """One step in its place."""
+
+    id: int
+    """Its place in the tree's list, from 0, in the order in which steps were written."""
+    parent: int | None
+    """The step it continues; None where it begins the solution."""
+    step: str
+    answer: str | None = None
+    """The final answer written in it, if any: then it is a leaf."""
+    evidence: tuple[Evidence, ...] = ()
+    score: float | None = None
+    """What the judge thought of it, from 0 to 1; None where nobody was asked."""
+    reason: str = ""
+    """What the judge had against it."""
+    refuted: bool = False
+    """Whether the judge holds it to be wrong."""
+    kept: bool = True
+    """Whether the search went on with it."""
+    verification: Verification | None = None
+    """The verifier's word on `answer`."""
+    finish: FinishReason = "stop"
+    confidence: float | None = None
+    policy_cost: Cost = Cost()
+    judge_cost: Cost = Cost()
+
+    @property
+    def right(self) -> bool:
+        """Whether it ends in a right answer."""
+        return self.verification is not None and self.verification.status == "right"
+
+    @property
+    def cost(self) -> Cost:
+        return self.policy_cost.plus(self.judge_cost)
+
+
+class Tree(Record):
+    """A search over one problem."""
+
+    schema_version: Literal[1] = 1
+    nodes: tuple[Node, ...] = ()
+
+    @cached_property
+    def children(self) -> dict[int | None, tuple[Node, ...]]:
+        """By parent, in the order in which they were written; the key None holds the beginnings."""
+        found: dict[int | None, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(node.parent, []).append(node)
+        return {parent: tuple(nodes) for parent, nodes in found.items()}
+
+    def way_to(self, node: Node) -> tuple[Node, ...]:
+        """From the beginning to the node, itself included."""
+        way = [node]
+        while way[-1].parent is not None:
+            way.append(self.nodes[way[-1].parent])
+        return tuple(reversed(way))
+
+    @property
+    def solutions(self) -> Iterator[tuple[Node, ...]]:
+        """Every way to a right answer: the shortcuts of this search (O1 Journey, methods 1.1, step 6)."""
+        return (self.way_to(node) for node in self.nodes if node.right)
+
+    @cached_property
+    def on_solution(self) -> frozenset[int]:
+        """Steps from which a right answer was reached."""
+        return frozenset(node.id for way in self.solutions for node in way)
+
+
+def cost_of(nodes: Sequence[Node]) -> Cost:
+    """What writing and judging all these steps took."""
+    total = Cost()
+    for node in nodes:
+        total = total.plus(node.cost)
+    return total

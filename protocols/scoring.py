@@ -1,0 +1,66 @@
+"""Step scorers: what is thought of a step that a search might go on with, from 0 (wrong) to 1.
+
+checkers     1, or 0 where a checker found the step false
+critic       the critic's verdict: continue or terminate 1, reflect 0.5, backtrack 0; what a checker refutes stays 0
+confidence   the mean share of the written token among the five likeliest (Marco-o1, methods 5)
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from agents.roles import CriticView, Proposal
+from journeys.record import Cost, Evidence, Move, Record
+from protocols.base import Cast, Role
+
+ScorerName = Literal["checkers", "critic", "confidence"]
+
+
+class Score(Record):
+    """A judge's word on a step."""
+
+    value: float
+    reason: str = ""
+    """What it has against the step."""
+    refuted: bool = False
+    """Whether it holds the step to be wrong, not merely worse than another."""
+    cost: Cost = Cost()
+
+
+StepScorer = Callable[[CriticView, Proposal, Cast], Awaitable[Score]]
+"""(what a critic would see, the step as written, who takes part) -> score. The view holds no reference answer."""
+
+
+async def by_checkers(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
+    found = _fatal(view)
+    return Score(value=0.0, reason=found.detail, refuted=True) if found else Score(value=1.0)
+
+
+async def by_critic(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
+    if cast.critic is None:
+        raise ValueError("scorer 'critic' needs a critic in the cast")
+    judgement = await cast.critic.judge(view)
+    verdict, found = judgement.verdict, _fatal(view) if cast.trust != "critic" else None
+    if found is None and cast.trust == "evidence" and verdict.move is Move.BACKTRACK:
+        return Score(
+            value=VALUES[Move.REFLECT], reason=verdict.critique, cost=judgement.cost
+        )  # its word alone moves nobody
+    if found is not None and verdict.move is not Move.BACKTRACK:
+        return Score(value=0.0, reason=found.detail, refuted=True, cost=judgement.cost)
+    refuted = verdict.move is Move.BACKTRACK
+    return Score(value=VALUES[verdict.move], reason=verdict.critique, refuted=refuted, cost=judgement.cost)
+
+
+async def by_confidence(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
+    if proposal.confidence is None:
+        raise ValueError("scorer 'confidence' needs log-probabilities: set policy.logprobs: true")
+    return Score(value=proposal.confidence)
+
+
+VALUES = {Move.CONTINUE: 1.0, Move.TERMINATE: 1.0, Move.REFLECT: 0.5, Move.BACKTRACK: 0.0}
+SCORERS: dict[ScorerName, StepScorer] = {"checkers": by_checkers, "critic": by_critic, "confidence": by_confidence}
+NEEDS: dict[ScorerName, tuple[Role, ...]] = {"critic": ("critic",)}
+"""Speakers that a scorer needs besides the policy."""
+
+
+def _fatal(view: CriticView) -> Evidence | None:
+    return next((found for found in view.evidence if found.fatal), None)
