@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from protocols.best_of_n import BestOfN
 from protocols.dialogue import Dialogue
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
@@ -15,7 +16,7 @@ def _name_is_enough(value: Any) -> Any:
 
 
 AnyProtocol = Annotated[
-    Dialogue | SelfCritique | Solo | TreeSearch,
+    BestOfN | Dialogue | SelfCritique | Solo | TreeSearch,
     Field(discriminator="kind"),
 ]
 """Every protocol a recipe can name."""

@@ -25,6 +25,7 @@ from journeys.record import (
 )
 from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
+from protocols.best_of_n import BestOfN
 from protocols.dialogue import Dialogue
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
@@ -38,6 +39,8 @@ PROTOCOLS: list[GrowsJourneys] = [
     Solo(),
     SelfCritique(),
     TreeSearch(width=3, depth=4, beam=3),
+    BestOfN(n=4),
+    BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
 ]
 

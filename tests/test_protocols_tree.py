@@ -12,13 +12,16 @@ from generation_material import run_cli, write_problems
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.persona import load_policy
+from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Evidence, Journey, Move, Problem, Turn, Verdict, Verification, Voice
 from journeys.store import Store
 from journeys.tree import Node, Tree, cost_of
 from problems.referee import Referee
-from protocols.base import Cast
+from protocols.base import Cast, GrowsJourneys
+from protocols.best_of_n import BestOfN
 from protocols.tree_search import TreeSearch
 from protocols.walk import walk
 
@@ -150,7 +153,7 @@ TRIES = {
 }
 
 
-def search(protocol: TreeSearch, speaker: Written, **budgets: Any) -> tuple[Tree, Journey, list[Turn]]:
+def search(protocol: GrowsJourneys, speaker: Written, **budgets: Any) -> tuple[Tree, Journey, list[Turn]]:
     draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="w", model="w"))
     referee = Referee()
     cast = Cast(policy=speaker, critic=speaker, referee=referee, budgets=Budgets(**budgets))
@@ -212,6 +215,66 @@ def test_a_wrong_answer_is_told_as_it_is() -> None:
     _, journey, turns = search(TreeSearch(width=1), Written(tries))
     assert (journey.stop_reason, journey.answer) == ("wrong", "5")
     assert not any(turn.removes for turn in turns)
+
+
+# Best of n
+
+SUMS = {
+    (): ("2 + 3 = 5", "2 + 3 = 6", "Answer: 9", "3 + 4 = 7"),
+    ("2 + 3 = 5",): ("Answer: 5",),
+    ("2 + 3 = 6",): ("Answer: 9",),
+    ("3 + 4 = 7",): ("7 + 2 = 9",),
+    ("3 + 4 = 7", "7 + 2 = 9"): ("Answer: 9",),
+}
+
+
+class Rollouts(Written):
+    """Each rollout goes its own way."""
+
+    async def propose(self, view: PolicyView) -> Proposal:
+        self.views.append(view)
+        number = int(view.journey_id.rpartition(".")[2])
+        tries = self.tries[tuple(turn.step for turn in view.path)]
+        return Proposal(step=tries[number // 24 if not view.path else 0], cost=Cost(completion_tokens=10, calls=1))
+
+    def __init__(self, wrong: Mapping[str, str] = {}) -> None:
+        super().__init__(SUMS, wrong)
+        self.views: list[PolicyView] = []
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong", "told"),
+    [
+        ({}, {}, ["Answer: 9"]),  # the shortest right one
+        ({"select": "score"}, {}, ["2 + 3 = 5", "Answer: 5"]),  # of equals the first; a false line is judged worst
+        ({"select": "score", "scorer": "critic"}, {"Answer: 5": "No.", "Answer: 9": "No."}, ["2 + 3 = 5", "Answer: 5"]),
+        (
+            {"select": "score", "scorer": "critic", "aggregate": "mean"},
+            {"Answer: 5": "No.", "Answer: 9": "No."},
+            ["3 + 4 = 7", "7 + 2 = 9", "Answer: 9"],
+        ),
+        (
+            {"select": "score", "scorer": "critic", "aggregate": "last"},
+            {"2 + 3 = 5": "No.", "3 + 4 = 7": "No.", "Answer: 5": "No."},
+            ["2 + 3 = 6", "Answer: 9"],
+        ),
+    ],
+)
+def test_the_best_of_n_is_told(settings: dict[str, Any], wrong: dict[str, str], told: list[str]) -> None:
+    tree, journey, turns = search(BestOfN(n=4, **settings), Rollouts(wrong))
+    assert [turn.step for turn in turns] == told
+    assert len(list(tree.solutions)) == 3
+    assert journey.completion_tokens == cost_of(tree.nodes).completion_tokens
+
+
+def test_no_speaker_mistakes_one_solution_for_another() -> None:
+    """Prompts are remembered by the ids of turns: every id must stand for one step only."""
+    speaker = Rollouts()
+    search(BestOfN(n=4), speaker)
+    remembering = PolicyPrompt(load_policy("stepwise"))
+    for view in speaker.views:
+        fresh = PolicyPrompt(load_policy("stepwise"))
+        assert remembering.messages(view) == fresh.messages(view)
 
 
 # In a run

@@ -1,0 +1,98 @@
+"""Best of n: several solutions side by side, one of them told. What every search has to beat.
+
+`select: verifier` is rejection sampling, STILL-2's explore (methods 2: up to 20 solutions a problem, those with the
+right answer are kept): the shortest right one is told. `select: score` takes the one that a judge thinks best of, and
+the function that chooses is given scores and nothing else, so the reference answer has no way into it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from journeys.draft import Draft
+from journeys.record import Journey, Turn
+from journeys.tree import Node, Tree
+from protocols.base import Cast, Role
+from protocols.scoring import NEEDS, ScorerName
+from protocols.searching import attempt, told
+from protocols.walk import Visit
+from settings import Settings
+
+
+class BestOfN(Settings):
+    """A policy that solves the problem n times."""
+
+    kind: Literal["best-of-n"] = "best-of-n"
+    n: int = Field(20, ge=1)
+    """Solutions of each problem."""
+    select: Literal["score", "verifier"] = "verifier"
+    """Who says which is told: a judge, or the verifier (rejection sampling)."""
+    scorer: ScorerName = "checkers"
+    """Who judges the steps; see protocols/scoring.py."""
+    aggregate: Literal["mean", "min", "last"] = "min"
+    """What of its steps' scores a solution is judged by."""
+
+    @property
+    def steps_a_turn(self) -> int:
+        """What a dry run reckons with."""
+        return self.n
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return ("policy", *NEEDS.get(self.scorer, ()))
+
+    async def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        tree = draft.tree
+        if tree is None:
+            solutions = await asyncio.gather(*(self._solution(draft, cast, number) for number in range(self.n)))
+            tree = _joined(solutions)
+            draft.keep(tree)
+            yield tree
+        ways = [tree.way_to(node) for node in tree.nodes if node.id not in tree.children]
+        async for event in told(draft, cast, [Visit(node) for node in self._chosen(ways)]):
+            yield event
+
+    async def _solution(self, draft: Draft, cast: Cast, number: int) -> list[Node]:
+        """One solution to its answer, or to where the budgets of a journey end it."""
+        way: list[Node] = []
+        while len(way) < cast.budgets.max_turns and (not way or way[-1].answer is None):
+            # No two solutions share an id: speakers remember what they wrote down for a turn by its id alone.
+            id = number * cast.budgets.max_turns + len(way)
+            node = await attempt(draft, cast, way, id, scorer=self.scorer)
+            way.append(node.model_copy(update={"id": id}))
+            if sum(step.cost.completion_tokens for step in way) * self.n >= cast.budgets.max_tokens:
+                break
+        return way
+
+    def _chosen(self, ways: Sequence[Sequence[Node]]) -> Sequence[Node]:
+        """The solution to tell: one with an answer, if there is one."""
+        if self.select == "verifier" and (right := [way for way in ways if way[-1].right]):
+            return min(right, key=len)
+        ended = [way for way in ways if way[-1].answer is not None] or ways
+        return ended[self._best([[node.score or 0.0 for node in way] for way in ended])]
+
+    def _best(self, scores: Sequence[Sequence[float]]) -> int:
+        """The first of those that are judged best, by the scores of each solution's steps."""
+        merits = [self._merit(of_one) for of_one in scores]
+        return merits.index(max(merits))
+
+    def _merit(self, scores: Sequence[float]) -> float:
+        match self.aggregate:
+            case "mean":
+                return sum(scores) / len(scores)
+            case "min":
+                return min(scores)
+            case "last":
+                return scores[-1]
+
+
+def _joined(solutions: Sequence[Sequence[Node]]) -> Tree:
+    """The solutions as one tree, without merging what they share: each was drawn by itself."""
+    nodes: list[Node] = []
+    for solution in solutions:
+        for place, node in enumerate(solution):
+            parent = len(nodes) - 1 if place else None
+            nodes.append(node.model_copy(update={"id": len(nodes), "parent": parent}))
+    return Tree(nodes=tuple(nodes))

@@ -1,0 +1,118 @@
+"""What searching protocols share: a step tried in its place, and a walk told as a journey.
+
+A search grows a `Tree`, which is kept before the first turn, so that a journey taken up in the middle of its walk goes
+on with the tree that it had. A process that dies while it searches begins the search again.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+from agents.roles import CriticView, PolicyView
+from journeys.draft import Draft
+from journeys.record import Journey, Move, Turn, Verdict, seed_for
+from journeys.tree import Node
+from protocols.base import Cast
+from protocols.conversation import ended
+from protocols.scoring import SCORERS, ScorerName
+from protocols.walk import Visit
+
+
+async def attempt(draft: Draft, cast: Cast, way: Sequence[Node], number: int, *, scorer: ScorerName) -> Node:
+    """One next step after `way`: written, checked, judged and, where it answers, verified. Its id is given later.
+
+    Args:
+        number: tells it from its siblings; names and seeds depend on it, and on nothing that happened elsewhere.
+    """
+    path = tuple(
+        Turn(id=node.id, parent=node.parent, step=node.step, verdict=Verdict(move=Move.CONTINUE)) for node in way
+    )
+    parent = way[-1].id if way else None
+    name = f"{draft.id}~{'root' if parent is None else parent}.{number}"
+    question = draft.problem.question
+    proposal = await cast.policy.propose(
+        PolicyView(journey_id=name, question=question, path=path, turns=path, seed=seed_for(draft.seed, name, "policy"))
+    )
+    evidence = cast.referee.check(question=question, path=path, step=proposal.step, abandoned=())
+    answer = cast.referee.answer_in(proposal.step)
+    view = CriticView(
+        journey_id=name,
+        question=question,
+        path=path,
+        turns=path,
+        step=proposal.step,
+        evidence=evidence,
+        answer=answer,
+        seed=seed_for(draft.seed, name, "critic"),
+    )
+    score = await SCORERS[scorer](view, proposal, cast)
+    return Node(
+        id=0,
+        parent=parent,
+        step=proposal.step,
+        answer=answer,
+        evidence=evidence,
+        score=score.value,
+        reason=score.reason,
+        refuted=score.refuted,
+        verification=None if answer is None else await cast.referee.verify(draft.problem, answer),
+        finish=proposal.finish,
+        confidence=proposal.confidence,
+        policy_cost=proposal.cost,
+        judge_cost=score.cost,
+    )
+
+
+def placed(layer: Sequence[Node], *, after: int) -> list[Node]:
+    """The nodes with ids that follow the `after` nodes there are."""
+    return [node.model_copy(update={"id": after + place}) for place, node in enumerate(layer)]
+
+
+def without_twins(layer: Sequence[Node]) -> list[Node]:
+    """Siblings that say the same, as one that cost what all did: going on with each would show nothing new."""
+    found: dict[tuple[int | None, str], Node] = {}
+    for node in layer:
+        key = (node.parent, " ".join(node.step.split()))
+        if twin := found.get(key):
+            node = twin.model_copy(
+                update={
+                    "policy_cost": twin.policy_cost.plus(node.policy_cost),
+                    "judge_cost": twin.judge_cost.plus(node.judge_cost),
+                }
+            )
+        found[key] = node
+    return list(found.values())
+
+
+async def told(draft: Draft, cast: Cast, visits: Sequence[Visit]) -> AsyncIterator[Turn | Journey]:
+    """The visits as turns, those that the draft holds left out, and the journey at their end."""
+    for visit in visits[len(draft.turns) :]:
+        turn = _turn(draft, visit)
+        draft.add(turn)
+        yield turn
+    last = visits[-1].node if visits else None
+    if last and last.verification:
+        yield ended(draft, cast, last.verification)
+    else:
+        yield draft.finish("exhausted:tokens" if draft.tokens >= cast.budgets.max_tokens else "exhausted:turns")
+
+
+def _turn(draft: Draft, visit: Visit) -> Turn:
+    """A visited step as a turn, with the verdict that the walk gives it."""
+    node, awaiting = visit.node, draft.awaiting_reply
+    if visit.keep is not None:
+        quote = next((found.quote for found in node.evidence if found.fatal), "")
+        verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=visit.keep)
+    else:
+        verdict = Verdict(move=Move.CONTINUE if node.answer is None else Move.TERMINATE)
+    return Turn(
+        id=len(draft.turns),
+        parent=draft.head.id if draft.head else None,
+        step=node.step,
+        verdict=verdict,
+        evidence=node.evidence,
+        replies_to=awaiting.id if awaiting else None,
+        answer=node.answer,
+        finish=node.finish,
+        confidence=node.confidence,
+        policy_cost=node.policy_cost,
+        critic_cost=node.judge_cost,
+    )
