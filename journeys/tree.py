@@ -33,10 +33,19 @@ class Node(Record):
     """Whether the search went on with it."""
     verification: Verification | None = None
     """The verifier's word on `answer`."""
+    visits: int = 0
+    """Rollouts that went through it."""
+    value: float = 0.0
+    """Sum of their rewards, each from -1 to 1."""
     finish: FinishReason = "stop"
     confidence: float | None = None
     policy_cost: Cost = Cost()
     judge_cost: Cost = Cost()
+
+    @property
+    def q(self) -> float | None:
+        """The mean reward of its rollouts; None where none went through it."""
+        return self.value / self.visits if self.visits else None
 
     @property
     def right(self) -> bool:
@@ -53,6 +62,16 @@ class Tree(Record):
 
     schema_version: Literal[1] = 1
     nodes: tuple[Node, ...] = ()
+    rollouts: int = 0
+    right_rollouts: int = 0
+    """Of `rollouts`, those that came to a right answer."""
+
+    @property
+    def difficulty(self) -> Literal["easy", "medium", "hard"] | None:
+        """rStar-Math's classes (methods 3): every rollout came right, some did, none did; None without rollouts."""
+        if not self.rollouts:
+            return None
+        return "hard" if not self.right_rollouts else "easy" if self.right_rollouts == self.rollouts else "medium"
 
     @cached_property
     def children(self) -> dict[int | None, tuple[Node, ...]]:

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from protocols.best_of_n import BestOfN
 from protocols.dialogue import Dialogue
+from protocols.mcts import MCTS
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 from protocols.tree_search import TreeSearch
@@ -16,7 +17,7 @@ def _name_is_enough(value: Any) -> Any:
 
 
 AnyProtocol = Annotated[
-    BestOfN | Dialogue | SelfCritique | Solo | TreeSearch,
+    BestOfN | Dialogue | MCTS | SelfCritique | Solo | TreeSearch,
     Field(discriminator="kind"),
 ]
 """Every protocol a recipe can name."""

@@ -27,6 +27,7 @@ from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
 from protocols.dialogue import Dialogue
+from protocols.mcts import MCTS
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 from protocols.tree_search import TreeSearch
@@ -41,6 +42,8 @@ PROTOCOLS: list[GrowsJourneys] = [
     TreeSearch(width=3, depth=4, beam=3),
     BestOfN(n=4),
     BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
+    MCTS(rollouts=5, more_rollouts=(8,), width=2, depth=5),
+    MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="critic", prior="score", parallel=3),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
 ]
 

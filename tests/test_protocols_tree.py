@@ -22,6 +22,7 @@ from journeys.tree import Node, Tree, cost_of
 from problems.referee import Referee
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.mcts import MCTS
 from protocols.tree_search import TreeSearch
 from protocols.walk import walk
 
@@ -275,6 +276,80 @@ def test_no_speaker_mistakes_one_solution_for_another() -> None:
     for view in speaker.views:
         fresh = PolicyPrompt(load_policy("stepwise"))
         assert remembering.messages(view) == fresh.messages(view)
+
+
+# Monte Carlo tree search
+
+#   A: 2 + 3 = 5        B: 3 + 4 = 7
+#   right    wrong      wrong
+FORK = {
+    (): ("2 + 3 = 5", "3 + 4 = 7"),
+    ("2 + 3 = 5",): ("Answer: 9", "Answer: 5"),
+    ("3 + 4 = 7",): ("Answer: 7", "Answer: 7"),
+}
+
+
+def test_rollouts_go_where_uct_says_and_rewards_are_backed_up() -> None:
+    # By hand, c = 2: after one visit each A has 1 + 2 sqrt(ln 2) and B -1 + 2 sqrt(ln 2). B's turn comes again in the
+    # ninth rollout, when A (7 visits, Q 5/7) has 0.714 + 2 sqrt(ln 8 / 7) = 1.804 and B -1 + 2 sqrt(ln 8) = 1.884.
+    for rollouts, visits in ((1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (8, (7, 1)), (9, (7, 2))):
+        settings = MCTS(rollouts=rollouts, more_rollouts=(), width=2, parallel=1)
+        tree, journey, _ = search(settings, Written(FORK), max_tokens=10**6)
+        assert tuple(tree.nodes[place].visits for place in (0, 1)) == visits, rollouts
+        assert tree.rollouts == rollouts
+        assert journey.solved
+    by_step = {one.step: one for one in tree.nodes}
+    assert (by_step["2 + 3 = 5"].value, by_step["2 + 3 = 5"].q) == (5, 5 / 7)
+    assert (by_step["Answer: 9"].q, by_step["Answer: 5"].q, by_step["Answer: 7"].q) == (1, -1, -1)
+    assert (tree.right_rollouts, tree.difficulty) == (6, "medium")
+
+
+def test_a_rollout_under_way_counts_as_lost_so_that_the_next_goes_elsewhere() -> None:
+    one_by_one, _, _ = search(MCTS(rollouts=4, more_rollouts=(), width=2, parallel=1), Written(FORK))
+    together, _, _ = search(MCTS(rollouts=4, more_rollouts=(), width=2, parallel=4), Written(FORK))
+    assert [one.visits for one in one_by_one.nodes[:2]] == [3, 1]
+    assert [one.visits for one in together.nodes[:2]] == [2, 2]
+    careless, _, _ = search(MCTS(rollouts=4, more_rollouts=(), width=2, parallel=4, virtual_loss=0), Written(FORK))
+    assert sum(one.visits for one in careless.nodes[:2]) == 4
+
+
+class Slow(Written):
+    """Replies come in an order of their own."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(FORK)
+        self.draw = random.Random(seed)
+
+    async def propose(self, view: PolicyView) -> Proposal:
+        proposal = await super().propose(view)
+        await asyncio.sleep(self.draw.random() / 200)
+        return proposal
+
+
+def test_which_reply_comes_first_changes_nothing() -> None:
+    settings = MCTS(rollouts=12, more_rollouts=(), width=2, parallel=4)
+    first, second = (search(settings, Slow(seed))[0] for seed in (1, 2))
+    assert first == second
+
+
+def test_an_unsolved_problem_gets_more_rollouts_and_is_hard() -> None:
+    wrong = {(): ("2 + 3 = 5",), ("2 + 3 = 5",): ("Answer: 5",)}
+    tree, journey, _ = search(MCTS(rollouts=2, more_rollouts=(4, 7), width=1), Written(wrong))
+    assert (tree.rollouts, tree.difficulty, journey.stop_reason) == (7, "hard", "wrong")
+    solved, _, _ = search(MCTS(rollouts=2, more_rollouts=(4, 7), width=2), Written(FORK))
+    assert solved.rollouts == 2
+
+
+def test_a_judges_word_counts_as_a_first_reward() -> None:
+    """B is sent back by the critic: without a prior it is tried all the same, with one A is tried first and again."""
+    wrong = {"3 + 4 = 7": "That leaves the 2 out."}
+    plain, _, _ = search(MCTS(rollouts=2, more_rollouts=(), width=2, parallel=1, scorer="critic"), Written(FORK, wrong))
+    assert [one.visits for one in plain.nodes[:2]] == [1, 1]
+    led = MCTS(rollouts=2, more_rollouts=(), width=2, parallel=1, scorer="critic", prior="score")
+    tree, _, turns = search(led, Written(FORK, wrong))
+    assert [one.visits for one in tree.nodes[:2]] == [2, 0]
+    assert [turn.step for turn in turns] == ["3 + 4 = 7", "2 + 3 = 5", "Answer: 9"], "the walk errs, and says why"
+    assert turns[0].verdict.critique == "That leaves the 2 out."
 
 
 # In a run

@@ -1,0 +1,189 @@
+"""Monte Carlo tree search: rollouts that go where rewards were good and visits few; then a journey is walked through.
+
+Source: rStar-Math (methods 3): UCT = Q + c sqrt(ln N / n) with c = 2, depth 16, a terminal reward of +1 or -1 that is
+backed up along the rollout, Q = mean reward, unsolved problems given more rollouts; and Marco-o1 (methods 5) for priors
+from token confidence. Rollouts of one problem run side by side under a virtual loss, in lockstep: what is chosen
+depends on the order of the rollouts and never on which reply came first.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from journeys.draft import Draft
+from journeys.record import Journey, Turn
+from journeys.tree import Node, Tree, cost_of
+from protocols.base import Cast, Role
+from protocols.scoring import NEEDS, ScorerName
+from protocols.searching import attempt, placed, told, without_twins
+from protocols.walk import walk
+from settings import Settings
+
+
+class MCTS(Settings):
+    """A policy that is asked where it has done well and where it has seldom been."""
+
+    kind: Literal["mcts"] = "mcts"
+    rollouts: int = Field(16, ge=1)
+    more_rollouts: tuple[int, ...] = (64, 128)
+    """For a problem that is not solved yet, rollouts in all, one try after the other; empty gives it up."""
+    width: int = Field(4, ge=1)
+    """Next steps tried after a step, the first time a rollout comes through it."""
+    depth: int = Field(16, ge=1)
+    """Steps of the longest rollout."""
+    c: float = Field(2.0, ge=0)
+    """How much a step that was seldom tried is worth trying."""
+    scorer: ScorerName = "checkers"
+    """Who judges a step: one that it holds to be wrong ends its rollout."""
+    prior: Literal["none", "score"] = "none"
+    """`score`: the judge's word counts as a step's first reward (rStar-Math's rounds 3 and 4)."""
+    parallel: int = Field(4, ge=1)
+    """Rollouts of one problem side by side."""
+    virtual_loss: float = Field(1.0, ge=0)
+    """What a rollout under way takes off the rewards of the steps that it has gone through."""
+    trials: int = Field(2, ge=1)
+    """The walk: steps tried after each step on the way, the right one included."""
+
+    @property
+    def steps_a_turn(self) -> int:
+        """What a dry run reckons with: rollouts share most of their steps."""
+        return self.width * max(1, self.rollouts // 4)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return ("policy", *NEEDS.get(self.scorer, ()))
+
+    async def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        tree = draft.tree
+        if tree is None:
+            tree = await _Search(self, draft, cast).run()
+            draft.keep(tree)
+            yield tree
+        visits = walk(
+            tree,
+            _way(tree),
+            trials=self.trials,
+            most_trips=cast.budgets.max_backtracks,
+            most_visits=cast.budgets.max_turns,
+            draw=random.Random(f"{draft.seed} {draft.id} walk"),
+        )
+        async for event in told(draft, cast, list(visits)):
+            yield event
+
+
+@dataclass
+class _Rollout:
+    """One way down. Its steps carry its virtual loss until it is backed up."""
+
+    path: list[int] = field(default_factory=list)
+
+    @property
+    def head(self) -> int | None:
+        return self.path[-1] if self.path else None
+
+
+class _Search:
+    """The tree while rollouts go through it."""
+
+    def __init__(self, settings: MCTS, draft: Draft, cast: Cast) -> None:
+        self.settings = settings
+        self.draft = draft
+        self.cast = cast
+        self.nodes: list[Node] = []
+        self.children: dict[int | None, list[int]] = {}
+        self.under_way: dict[int, int] = {}
+        """Rollouts that have gone through a step and not come back."""
+        self.rollouts = self.right = 0
+
+    async def run(self) -> Tree:
+        for wanted in (self.settings.rollouts, *self.settings.more_rollouts):
+            while self.rollouts < wanted and not self._spent():
+                await self._side_by_side(min(self.settings.parallel, wanted - self.rollouts))
+            if self.right:
+                break
+        return Tree(nodes=tuple(self.nodes), rollouts=self.rollouts, right_rollouts=self.right)
+
+    async def _side_by_side(self, count: int) -> None:
+        """Some rollouts to their ends: all go down as far as they can, then all leaves are expanded at once."""
+        begun = [_Rollout() for _ in range(count)]
+        going = begun
+        while going:
+            for rollout in going:
+                self._descend(rollout)
+            going = [rollout for rollout in going if not self._ended(rollout)]
+            await self._expand(list(dict.fromkeys(rollout.head for rollout in going)))
+        for rollout in begun:
+            self._back_up(rollout)
+
+    def _descend(self, rollout: _Rollout) -> None:
+        while not self._ended(rollout) and (below := self.children.get(rollout.head)):
+            best = max(below, key=lambda place: (self.uct(self.nodes[place], rollout.head), -place))
+            rollout.path.append(best)
+            self.under_way[best] = self.under_way.get(best, 0) + 1
+
+    def uct(self, node: Node, parent: int | None) -> float:
+        """Q + c sqrt(ln N / n); a rollout under way counts as a visit that was lost. Unvisited: first of all."""
+        prior = self.settings.prior == "score" and node.score is not None
+        losses = self.under_way.get(node.id, 0)
+        visits = node.visits + losses + prior
+        if not visits:
+            return math.inf
+        value = node.value - self.settings.virtual_loss * losses + (2 * (node.score or 0.0) - 1 if prior else 0.0)
+        of_parent = sum(
+            self.nodes[place].visits + self.under_way.get(place, 0) + prior for place in self.children[parent]
+        )
+        return value / visits + self.settings.c * math.sqrt(math.log(max(1, of_parent)) / visits)
+
+    def _ended(self, rollout: _Rollout) -> bool:
+        if rollout.head is None:
+            return False
+        node = self.nodes[rollout.head]
+        return node.answer is not None or node.refuted or len(rollout.path) >= self.settings.depth
+
+    async def _expand(self, leaves: Sequence[int | None]) -> None:
+        """Next steps of each leaf; each is asked for once, also where several rollouts have come to it."""
+        tree, numbers = Tree(nodes=tuple(self.nodes)), range(self.settings.width)
+        ways = [() if leaf is None else tree.way_to(self.nodes[leaf]) for leaf in leaves]
+        tries = await asyncio.gather(
+            *(
+                attempt(self.draft, self.cast, way, number, scorer=self.settings.scorer)
+                for way in ways
+                for number in numbers
+            )
+        )
+        for node in placed(without_twins(tries), after=len(self.nodes)):
+            self.nodes.append(node)
+            self.children.setdefault(node.parent, []).append(node.id)
+
+    def _back_up(self, rollout: _Rollout) -> None:
+        """+1 for a right answer, -1 for a wrong one, for a step that is held to be wrong, and for no end at all."""
+        right = rollout.head is not None and self.nodes[rollout.head].right
+        self.rollouts += 1
+        self.right += right
+        for place in rollout.path:
+            self.under_way[place] -= 1
+            node = self.nodes[place]
+            self.nodes[place] = node.model_copy(
+                update={"visits": node.visits + 1, "value": node.value + (1.0 if right else -1.0)}
+            )
+
+    def _spent(self) -> bool:
+        return cost_of(self.nodes).completion_tokens >= self.cast.budgets.max_tokens
+
+
+def _way(tree: Tree) -> tuple[Node, ...]:
+    """The right answer whose way has the best mean Q (rStar-Math's choice), else the answer that has, else the way."""
+    if not tree.nodes:
+        return ()
+
+    def merit(node: Node) -> tuple[bool, bool, float, int]:
+        qs = [-1.0 if step.q is None else step.q for step in tree.way_to(node)]
+        ends = node.answer is not None and not node.refuted
+        return node.right and ends, ends, sum(qs) / len(qs), -node.id
+
+    return tree.way_to(max(tree.nodes, key=merit))
