@@ -36,7 +36,7 @@ def draw(logits: Any, samplings: Sequence[Sampling], randoms: Sequence[random.Ra
     points = [randoms[row].random() for row in warm]
     short: list[int] = []
     for i, row in enumerate(warm):
-        if _shortlist_holds(samplings[row], covered[i]):
+        if _shortlist_holds(samplings[row], covered[i], points[i]):
             short.append(i)
             continue
         every, order = (scaled[i] - total[i]).exp().sort(descending=True)
@@ -44,7 +44,8 @@ def draw(logits: Any, samplings: Sequence[Sampling], randoms: Sequence[random.Ra
         chosen[row] = int(order[_at(kept, [points[i]])[0]])
     if short:
         kept = _kept(probabilities[short], [samplings[warm[i]] for i in short])
-        places = _at(kept, [points[i] for i in short])
+        whole = [_unfiltered(samplings[warm[i]]) for i in short]
+        places = _at(kept, [points[i] for i in short], whole=whole)
         for i, place in zip(short, places, strict=True):
             chosen[warm[i]] = int(tokens[i, place])
     return chosen
@@ -68,10 +69,22 @@ def token_logprobs(logits: Any, token: int, tokenizer: Any) -> ChatCompletionTok
     )
 
 
-def _shortlist_holds(sampling: Sampling, covered: float) -> bool:
-    """Whether every token the filters can keep is among the shortlisted."""
+def _unfiltered(sampling: Sampling) -> bool:
+    """Whether every token may be drawn: the mass of all is then 1, whether or not all are looked at."""
+    return not sampling.top_k and sampling.top_p >= 1 and not sampling.min_p
+
+
+def _shortlist_holds(sampling: Sampling, covered: float, point: float) -> bool:
+    """Whether the token that will be drawn is among the shortlisted.
+
+    Args:
+        covered: the shortlist's share of the mass.
+        point: where in the mass, the likeliest token first, the draw falls.
+    """
     if 0 < sampling.top_k <= SHORTLIST:
         return True
+    if _unfiltered(sampling):
+        return point < covered - 1e-6
     return covered >= (sampling.top_p if sampling.top_p < 1 else 1 - 1e-6)
 
 
@@ -97,12 +110,15 @@ def _kept(probabilities: Any, samplings: Sequence[Sampling]) -> Any:
     return kept
 
 
-def _at(kept: Any, points: Sequence[float]) -> list[int]:
-    """The place in each row where its share of the mass is reached."""
+def _at(kept: Any, points: Sequence[float], *, whole: Sequence[bool] | None = None) -> list[int]:
+    """The place in each row where its share of the mass is reached; of a row that is `whole` the mass is 1."""
     import torch
 
     heap = kept.cumsum(-1)
-    aims = torch.tensor(points, device=kept.device, dtype=heap.dtype)[:, None] * heap[:, -1:]
+    mass = heap[:, -1:]
+    if whole is not None:
+        mass = torch.where(torch.tensor(whole, device=kept.device)[:, None], torch.ones_like(mass), mass)
+    aims = torch.tensor(points, device=kept.device, dtype=heap.dtype)[:, None] * mass
     places = (heap <= aims).sum(-1)
     last = (kept > 0).to(torch.int32).cumsum(-1).argmax(-1)
     return [int(place) for place in torch.minimum(places, last).tolist()]

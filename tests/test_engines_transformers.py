@@ -14,6 +14,7 @@ from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, Use
 from engine_fixtures import small_engine
 from pydantic import BaseModel
 
+import engines.draw
 from engines.contract import EngineSettings, Reply, Sampling
 from engines.draw import draw
 from engines.embedded import embedded_folder
@@ -197,6 +198,23 @@ def test_a_row_draws_the_same_token_whoever_else_is_in_the_batch() -> None:
     together = draw(logits, samplings, [random.Random(n) for n in range(6)])
     alone = [draw(logits[n : n + 1], samplings[n : n + 1], [random.Random(n)])[0] for n in range(6)]
     assert together == alone
+
+
+@pytest.mark.parametrize("peak", [0.0, 8.0, 14.0])
+def test_the_shortlist_draws_what_the_whole_row_would(peak: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    logits = torch.randn(8, 3000, generator=torch.Generator().manual_seed(2))
+    logits[:, 7] += peak
+    wishes = [Sampling(temperature=t, top_p=p) for t, p in [(1, 1), (0.6, 1), (1, 0.95), (1.5, 1)] * 2]
+
+    def drawn() -> list[list[int]]:
+        return [draw(logits, wishes, [random.Random(f"{n} {row}") for row in range(8)]) for n in range(40)]
+
+    found = drawn()
+    monkeypatch.setattr(engines.draw, "SHORTLIST", 3000)
+    assert drawn() == found
+    assert len({token for row in found for token in row}) > 8, "more than the likeliest is drawn"
 
 
 def test_drawn_shares_follow_the_filtered_distribution() -> None:
