@@ -41,7 +41,7 @@ def draw(logits: Any, samplings: Sequence[Sampling], randoms: Sequence[random.Ra
             continue
         every, order = (scaled[i] - total[i]).exp().sort(descending=True)
         kept = _kept(every[None], [samplings[row]])
-        chosen[row] = int(order[_at(kept, [points[i]])[0]])
+        chosen[row] = int(order[_at(kept, [points[i]], whole=[_unfiltered(samplings[row])])[0]])
     if short:
         kept = _kept(probabilities[short], [samplings[warm[i]] for i in short])
         whole = [_unfiltered(samplings[warm[i]]) for i in short]
@@ -110,14 +110,12 @@ def _kept(probabilities: Any, samplings: Sequence[Sampling]) -> Any:
     return kept
 
 
-def _at(kept: Any, points: Sequence[float], *, whole: Sequence[bool] | None = None) -> list[int]:
+def _at(kept: Any, points: Sequence[float], *, whole: Sequence[bool]) -> list[int]:
     """The place in each row where its share of the mass is reached; of a row that is `whole` the mass is 1."""
     import torch
 
     heap = kept.cumsum(-1)
-    mass = heap[:, -1:]
-    if whole is not None:
-        mass = torch.where(torch.tensor(whole, device=kept.device)[:, None], torch.ones_like(mass), mass)
+    mass = torch.where(torch.tensor(whole, device=kept.device)[:, None], 1.0, heap[:, -1:])
     aims = torch.tensor(points, device=kept.device, dtype=heap.dtype)[:, None] * mass
     places = (heap <= aims).sum(-1)
     last = (kept > 0).to(torch.int32).cumsum(-1).argmax(-1)
