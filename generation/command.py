@@ -198,7 +198,7 @@ def _sample(store: Store, settings: GenerateSettings, dirty: Mapping[str, str]) 
     for journey in store.journeys(outcome="solved"):
         if accepted(journey, settings.export, dirty=dirty) is not None:
             continue
-        thought = store.thought(journey.id, shortcut=False) or stitch(journey)
+        thought = store.thought(journey.id, shortcut=False) or stitch(journey, layout=settings.export.layout)
         if not thought.gate.passed:
             continue
         if 1 <= journey.count(Move.BACKTRACK) <= 2:

@@ -11,6 +11,7 @@ gives the same files; one problem's journeys are in memory at a time.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,8 @@ from journeys.preferences import outcome_pairs, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
 from journeys.step_labels import step_labels
-from journeys.stitching.thought import Thought, stitch
+from journeys.stitching.thought import Thought
+from journeys.stitching.thought import stitch as by_template
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
 from settings.files import write_json
@@ -74,17 +76,18 @@ def export(
     *,
     run: Provenance,
     dirty: Mapping[str, str] = {},
-    stitch: Callable[..., Thought] = stitch,
+    stitch: Callable[..., Thought] | None = None,
 ) -> ExportCounts:
     """Write the four sets and their card into `folder`, replacing earlier ones.
 
-    Thoughts come from the store; a journey without one is told by `stitch`. `dirty` names the problems to leave out
+    Thoughts come from the store; a journey without one is told by `stitch`, by default the template in the settings'
+    layout. `dirty` names the problems to leave out
     (see decontaminate.py). Every file is complete or absent.
 
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    exporter = _Exporter(store, settings, dirty, stitch)
+    exporter = _Exporter(store, settings, dirty, stitch or partial(by_template, layout=settings.layout))
     with row_files(folder, SETS, settings.format) as files:
         for _, attempts in groupby(store.journeys(), key=lambda journey: journey.problem.id):
             for name, row in exporter.rows(attempts):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from journeys.record import Problem
+from journeys.stitching.page import Layout
 from journeys.stitching.thought import Thought
 from settings import Settings
 
@@ -40,6 +41,9 @@ class ExportSettings(Settings):
     """Messages with roles, or plain strings (TRL's two dataset formats)."""
     tags: Literal["think", "begin_of_thought", "thought_output"] | Tags = "think"
     """`<think>`, STILL's `<|begin_of_thought|>`, Marco's `<Thought>`, or a pair of your own."""
+    layout: Layout = "prose"
+    """How the template tells a thought: sentences in paragraphs, or `lines`, each step on its own as the policy wrote
+    it: for policies that think a line at a time, such as the embedded one."""
     answer_line: str = "Answer: $answer"
     """What follows the thought."""
     system: str | None = None

@@ -5,6 +5,7 @@ judged/preferences.jsonl    a good step against a bad one in its place; a good t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,13 @@ def pair_rows(
     found: Sequence[tuple[Journey, Sequence[Judgement]]], settings: ExportSettings
 ) -> Iterator[dict[str, Any]]:
     """Step pairs of each journey, then thought pairs of each problem."""
+    shortened = partial(stitch, shortcut=True, layout=settings.layout)
     for journey, marks in found:
         said = {one.turn: one.mark for one in marks}
         for better, worse in product(journey.turns, journey.turns):
             siblings = better.parent == worse.parent and better.id != worse.id
             if siblings and said.get(better.id) == "good" and said.get(worse.id) == "bad":
-                row = pair_of_steps(journey, better, worse, settings, lambda one: stitch(one, shortcut=True))
+                row = pair_of_steps(journey, better, worse, settings, shortened)
                 if row:
                     yield row | {"why": "reader"}
     thoughts: dict[str, dict[str, list[Journey]]] = {}
@@ -106,8 +108,8 @@ def pair_rows(
 def _thought_pair(good: Journey, bad: Journey, settings: ExportSettings) -> dict[str, Any]:
     return {
         "prompt": prompt(good.problem, settings),
-        "chosen": completion(written_out(stitch(good), settings), settings),
-        "rejected": completion(written_out(stitch(bad), settings), settings),
+        "chosen": completion(written_out(stitch(good, layout=settings.layout), settings), settings),
+        "rejected": completion(written_out(stitch(bad, layout=settings.layout), settings), settings),
         "kind": "outcome",
         "why": "reader",
         "problem_id": good.problem.id,

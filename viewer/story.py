@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from journeys.exports import CONTAMINATED, accepted, sft_row
@@ -92,7 +93,7 @@ def tell(
     growing: bool = False,
 ) -> Story:
     """Everything about a journey, from the journey alone."""
-    thought = stored or (stitch(journey) if journey.turns else None)
+    thought = stored or (stitch(journey, layout=settings.layout) if journey.turns else None)
     removed_by: dict[int, int] = {}
     path: list[int] = []
     for turn in journey.turns:
@@ -153,12 +154,13 @@ def rows_of(source: Source, journey_id: str) -> Rows | None:
         thought = store.thought(journey_id, shortcut=False) if journey else None
     if journey is None or not journey.turns:
         return None
-    thought = thought or stitch(journey)
+    thought = thought or stitch(journey, layout=settings.layout)
     good = not _refused(journey, thought, settings, dirty)
+    shortened = partial(stitch, shortcut=True, layout=settings.layout)
     return Rows(
         sft=sft_row(journey, thought, settings) if good else None,
-        shortcut=stitch(journey, shortcut=True).text if journey.path else "",
-        pairs=tuple(step_pairs(journey, settings, lambda one: stitch(one, shortcut=True))) if good else (),
+        shortcut=shortened(journey).text if journey.path else "",
+        pairs=tuple(step_pairs(journey, settings, shortened)) if good else (),
         labels=tuple(step_labels(journey, accepted=accepted(journey, settings, dirty=dirty) is None)),
     )
 

@@ -14,7 +14,7 @@ from journeys.record import Journey, Move, Turn, seed_for
 from journeys.stitching import phrases
 from journeys.stitching.doubt import in_first_person, reason
 from journeys.stitching.openings import LOOKS_AT_PROBLEM, task
-from journeys.stitching.page import Page, Span
+from journeys.stitching.page import Layout, Page, Span
 from journeys.stitching.prose import capital, ended, normal
 from journeys.stitching.steps import Told, answers_a_doubt, rejected_again, shown, told_turns
 from journeys.stitching.tries import AS_WRITTEN, Try, tries
@@ -53,23 +53,28 @@ _DEMOTED = {"quote_not_found", "no_evidence"}
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 
-def tell(journey: Journey, *, shortcut: bool = False) -> Telling:
-    """The journey as a thought; with `shortcut` only the path, as if nothing had gone wrong."""
-    return _Teller(journey, shortcut=shortcut).tell()
+def tell(journey: Journey, *, shortcut: bool = False, layout: Layout = "prose") -> Telling:
+    """The journey as a thought; with `shortcut` only the path, as if nothing had gone wrong.
+
+    In `lines` each step keeps its line and its words, without connectives: what a policy needs that calculates a line
+    at a time. A doubt begins a new line, and the step that answers it stands behind it.
+    """
+    return _Teller(journey, shortcut=shortcut, layout=layout).tell()
 
 
 class _Teller:
     """One telling: the page, the dice, and the phrases used so far."""
 
-    def __init__(self, journey: Journey, *, shortcut: bool) -> None:
+    def __init__(self, journey: Journey, *, shortcut: bool, layout: Layout) -> None:
         self.journey = journey
+        self.in_lines = layout == "lines"
         self.shortcut = shortcut
         self.path = journey.path
         self.told = told_turns(journey, shortcut=shortcut)
         self.again = rejected_again(self.told)
         self.dice = random.Random(seed_for("thought", journey.id, journey.seed))
         self.tries = tries(self.told)
-        self.page = Page()
+        self.page = Page(layout)
         self.used: dict[str, int] = {}
         self.last_word = ""
         self.owned: set[str] = set()
@@ -120,7 +125,7 @@ class _Teller:
     # What happens in a journey
 
     def _open(self, first: Told) -> None:
-        if not LOOKS_AT_PROBLEM.match(first.text):
+        if not self.in_lines and not LOOKS_AT_PROBLEM.match(first.text):
             self.page.add(self._opening(), first.turn.id, "bridge")
 
     def _opening(self) -> str:
@@ -140,6 +145,10 @@ class _Teller:
             gap = "\n\n"
         if self.brief and before and before.turn.removes:
             self._after_brief_tries(told)
+            return
+        if self.in_lines:
+            behind = follows_doubt and not self.shortcut and "\n" not in told.text
+            self.page.add(told.text, told.turn.id, "step", gap=" " if behind else "\n")
             return
         self.page.add(ended(self._connected(told, before)), told.turn.id, "step", gap=gap)
 
@@ -214,7 +223,7 @@ class _Teller:
     def _reflect(self, told: Told, following: Told) -> None:
         """A pause after a step that stays; the next step answers it."""
         turn = told.turn
-        gap = "\n\n" if self.page.paragraph > PARAGRAPH // 2 else " "
+        gap = "\n\n" if self.in_lines or self.page.paragraph > PARAGRAPH // 2 else " "
         if following.own and following.own not in self.owned:
             self.owned.add(following.own)
             own = following.own if opens_doubt(following.own) else self._opened(following.own)
@@ -244,11 +253,12 @@ class _Teller:
         result = next((landmark(told) for told in reversed(self.told) if told.turn.id in on_path and told.text), "")
         elsewhere = result and normal(result).rpartition("=")[2] != normal(answer)
         table = phrases.ANSWER_ALONE if elsewhere else phrases.ANSWER
-        self.page.add(self._pick(table).format(answer=shown(answer)), last, "answer")
+        gap = "\n" if self.in_lines else " "
+        self.page.add(self._pick(table).format(answer=shown(answer)), last, "answer", gap=gap)
 
     def _recap(self, answer: str) -> str:
         """What now stands, where a repaired path is a short chain of equations that ends in the answer."""
-        if self.shortcut or self.journey.lucky or len(self.path) == len(self.journey.turns):
+        if self.in_lines or self.shortcut or self.journey.lucky or len(self.path) == len(self.journey.turns):
             return ""
         if any(item.fatal for turn in self.path for item in turn.evidence):
             return ""

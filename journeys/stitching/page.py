@@ -5,6 +5,8 @@ from typing import Literal
 
 from journeys.record import Record
 
+Layout = Literal["prose", "lines"]
+"""Sentences in paragraphs, or a line for each step as the policy wrote it."""
 Part = Literal["step", "doubt", "bridge", "reflection", "answer"]
 
 
@@ -24,6 +26,7 @@ class Span(Record):
 class Page:
     """Text as it grows, with the span of every piece; between two spans there is only whitespace."""
 
+    layout: Layout = "prose"
     pieces: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     length: int = 0
@@ -38,6 +41,8 @@ class Page:
         text = text.strip()
         if not text:
             return
+        if self.layout == "lines":
+            gap = gap.replace("\n\n", "\n")
         gap = ("\n" if gap == " " and self.ends_with_display else gap) if self.pieces else ""
         self.paragraph = len(text) if "\n\n" in gap else self.paragraph + len(text)
         start = self.length + len(gap)

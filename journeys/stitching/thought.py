@@ -7,7 +7,7 @@ from journeys.record import Journey, Record
 from journeys.stitching.align import align
 from journeys.stitching.gate import GateReport, inspect
 from journeys.stitching.narrator import Telling, tell
-from journeys.stitching.page import Span
+from journeys.stitching.page import Layout, Span
 from journeys.stitching.prose import raw_equations
 
 __all__ = ["GateReport", "Narrator", "Rewrite", "Span", "Thought", "must_keep", "narrate", "stitch"]
@@ -35,7 +35,7 @@ class Thought(Record):
 class Narrator(Protocol):
     """Tells a journey without a model."""
 
-    def __call__(self, journey: Journey, *, shortcut: bool = False) -> Telling: ...
+    def __call__(self, journey: Journey, *, shortcut: bool = False, layout: Layout = "prose") -> Telling: ...
 
 
 class Rewrite(Protocol):
@@ -44,9 +44,11 @@ class Rewrite(Protocol):
     async def __call__(self, draft: str, *, must_keep: tuple[str, ...], journey_id: str) -> str: ...
 
 
-def stitch(journey: Journey, *, shortcut: bool = False, narrator: Narrator | None = None) -> Thought:
+def stitch(
+    journey: Journey, *, shortcut: bool = False, layout: Layout = "prose", narrator: Narrator | None = None
+) -> Thought:
     """The journey's thought, by template; with `shortcut` the path alone, without its wrong turns."""
-    telling = (narrator or tell)(journey, shortcut=shortcut)
+    telling = (narrator or tell)(journey, shortcut=shortcut, layout=layout)
     return Thought(
         journey_id=journey.id,
         text=telling.text,
