@@ -110,6 +110,7 @@ class Experiment:
             "policy": {"model": policy, "persona": persona} | self.settings.engine_keys(),
             "critic": {"persona": "evidence"},
             "concurrency": self.settings.max_batch,
+            "export": {"layout": self.settings.layout},
         }
         if name == "data":
             recipe["policy"] |= {"persona": self._hot_persona(), "sampling": self.settings.data_sampling}

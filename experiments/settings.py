@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from experiments.arms import ARMS, Arm
+from journeys.stitching.page import Layout
 from problems.sources import TaskSettings
 from settings import Settings
 
@@ -49,6 +50,8 @@ class ExperimentSettings(Settings):
     """reasoning-gym tasks that the journeys are made from; their answers are numbers."""
     untrained: tuple[TaskSettings, ...]
     """Tasks of which no arm sees a problem."""
+    layout: Layout = "lines"
+    """How thoughts are told: `lines` as the base itself writes them; see docs/experiments/ for what prose did to it."""
     journeys_per_problem: int = Field(2, ge=1)
     data_sampling: dict[str, JsonValue] = {"temperature": 1.3, "top_p": 1.0}
     """How the policy draws its lines while data is made: hot, so that there is something to take back."""

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from journey_material import mended
 
 from journeys.draft import Draft
 from journeys.record import Evidence, Journey, Move, Problem, Ruling, Turn, Verdict, Verification, Voice
 from journeys.stitching.gate import inspect
+from journeys.stitching.page import Layout
 from journeys.stitching.steps import told_turns
 from journeys.stitching.thought import Thought, must_keep, narrate, stitch
 
@@ -117,8 +119,23 @@ JOURNEYS = {"sum": SUM, "eggs": EGGS, "latex": LATEX, "far_back": FAR_BACK, "rep
 
 @pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS)
 @pytest.mark.parametrize("shortcut", [False, True], ids=["journey", "shortcut"])
-def test_the_template_passes_the_gate(journey: Journey, shortcut: bool) -> None:
-    assert stitch(journey, shortcut=shortcut).gate.failures == ()
+@pytest.mark.parametrize("layout", ["prose", "lines"])
+def test_the_template_passes_the_gate(journey: Journey, shortcut: bool, layout: Layout) -> None:
+    assert stitch(journey, shortcut=shortcut, layout=layout).gate.failures == ()
+
+
+@pytest.mark.parametrize("shortcut", [False, True], ids=["journey", "shortcut"])
+def test_in_lines_each_step_keeps_its_line_and_its_words(shortcut: bool) -> None:
+    lines = stitch(mended(), shortcut=shortcut, layout="lines").text.splitlines()
+    if shortcut:
+        assert lines[:-1] == ["17 + 25 = 42", "42 - 8 = 34"]
+    else:
+        first, mend, second, mend_again, _ = lines
+        assert (first, second) == ("17 + 25 = 43", "42 - 8 = 36")
+        assert "17 + 25 is 42, not 43" in mend
+        assert mend.endswith(" 17 + 25 = 42"), "the step that answers a doubt stands behind it"
+        assert mend_again.endswith(" 42 - 8 = 34")
+    assert re.search(r"\b34\.$", lines[-1])
 
 
 def test_wrong_step_doubt_and_right_step_stand_in_this_order() -> None:
@@ -489,16 +506,16 @@ relaxed = settings(max_examples=300, deadline=None, suppress_health_check=[Healt
 
 
 @relaxed
-@given(journeys(), st.booleans())
-def test_every_template_thought_passes_the_gate(journey: Journey, shortcut: bool) -> None:
-    thought = stitch(journey, shortcut=shortcut)
+@given(journeys(), st.booleans(), st.sampled_from(["prose", "lines"]))
+def test_every_template_thought_passes_the_gate(journey: Journey, shortcut: bool, layout: Layout) -> None:
+    thought = stitch(journey, shortcut=shortcut, layout=layout)
     assert thought.gate.failures == (), thought.text
 
 
 @relaxed
-@given(journeys())
-def test_spans_cover_the_text_without_overlap_and_know_their_turn(journey: Journey) -> None:
-    thought = stitch(journey)
+@given(journeys(), st.sampled_from(["prose", "lines"]))
+def test_spans_cover_the_text_without_overlap_and_know_their_turn(journey: Journey, layout: Layout) -> None:
+    thought = stitch(journey, layout=layout)
     assert_covered(thought, journey)
     silent = {turn.id for turn in journey.turns if not re.search(r"\w", turn.step)}
     ending = {journey.turns[-1].id}
