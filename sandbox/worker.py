@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import signal
 import time
 from contextlib import suppress
 from typing import Literal, Self, cast
@@ -49,6 +50,9 @@ class Worker:
         self._process = process
         self._settings = settings
         self._stdin, self._stdout = process.stdin, process.stdout
+        self._handle: int | None = None
+        with suppress(ProcessLookupError):
+            self._handle = os.pidfd_open(process.pid)  # asyncio's kill() may reap what its own watcher waits for
         self._in_use = asyncio.Lock()
         self._sound = True
         self.runs = 0
@@ -94,8 +98,11 @@ class Worker:
     async def end(self) -> None:
         """End every process in it; safe to call twice."""
         self._sound = False
-        with suppress(ProcessLookupError):
-            self._process.kill()  # bubblewrap's end is the end of its process namespace
+        if self._handle is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)  # bubblewrap's end is the end of all inside
+            os.close(self._handle)
+            self._handle = None
         self._stdin.close()
         async with self._in_use:
             while await self._stdout.read(65536):  # ends when the last process inside has let go of it
