@@ -36,7 +36,8 @@ NETWORK = {
     "socketpair": works_outside("import socket\nsocket.socketpair()\nprint('ESCAPED')"),
     "socket-from-c": works_outside(C + "if libc.socket(2, 1, 0) >= 0: print('ESCAPED')"),
     "http": works_outside(
-        "import urllib.request\nprint(urllib.request.urlopen('http://127.0.0.1:$port/', timeout=2).read().decode())"
+        "import urllib.request as web\nopener = web.build_opener(web.ProxyHandler({}))\n"
+        "print(opener.open('http://127.0.0.1:$port/', timeout=2).read().decode())"
     ),
 }
 

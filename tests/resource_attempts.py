@@ -107,5 +107,4 @@ KERNEL = {
     "clock": Attempt("import time\ntime.clock_settime(time.CLOCK_REALTIME, 0)\nprint('ESCAPED')"),
     "becoming-root": Attempt("import os\nos.setuid(0)\nprint('ESCAPED')"),
     "priority": Attempt("import os\nos.setpriority(os.PRIO_PROCESS, 0, -20)\nprint('ESCAPED')"),
-    "keys": Attempt(C + "if libc.syscall(250, 0, -3, 1) >= 0: print('ESCAPED')"),
 }

@@ -7,8 +7,10 @@ import socket
 import string
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +53,19 @@ def _answering(listener: socket.socket, connections: list[bytes]) -> None:
         except OSError:
             return
         connections.append(b"")
-        with connection:
+        with connection, suppress(OSError):  # whoever has connected may be gone
+            connection.settimeout(5)
+            connection.recv(4096)
             connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nESCAPED")
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
+def host() -> Iterator[Host]:
+    # Not under /tmp, over which the sandbox puts a folder of its own: that alone would hide them.
+    place = tempfile.TemporaryDirectory(dir="/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
+    home, elsewhere = Path(place.name, "home"), Path(place.name, "elsewhere")
+    home.mkdir()
+    elsewhere.mkdir()
     (home / "secret.txt").write_text("ESCAPED")
     unix = f"\0retrace-{secrets.token_hex(8)}"
     os.environ[VARIABLE] = "ESCAPED"
@@ -95,6 +103,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     del os.environ[VARIABLE]
     victim.kill()
     victim.wait()
+    place.cleanup()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
