@@ -14,6 +14,7 @@ def lacking() -> str:
         return "the sandbox needs Linux on x86-64 or ARM64"
     if shutil.which("bwrap") is None:
         return "no bwrap on this machine"
-    bare = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--tmpfs", "/tmp", "true"]
+    namespaces = ["--unshare-all", "--unshare-user", "--clearenv"]
+    bare = ["bwrap", *namespaces, "--ro-bind", "/", "/", "--size", "4096", "--tmpfs", "/tmp", "/bin/true"]
     tried = subprocess.run(bare, capture_output=True, text=True, timeout=60)
     return f"bwrap cannot isolate here: {tried.stderr.strip()}" if tried.returncode else ""

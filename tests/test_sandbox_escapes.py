@@ -29,7 +29,7 @@ ATTEMPTS = NETWORK | READING | PROC | WRITING | PROCESSES | SIGNALS | BOMBS | IN
 OUTSIDE = [name for name, attempt in ATTEMPTS.items() if attempt.outside]
 VARIABLE = "RETRACE_TEST_SECRET"
 LIMITS = SandboxSettings(
-    memory_mb=256, cpu_seconds=1, wall_seconds=3, file_mb=4, output_chars=5000, modules=(), workers=2
+    memory_mb=160, cpu_seconds=1, wall_seconds=4, file_mb=4, output_chars=5000, modules=(), workers=2
 )
 
 
