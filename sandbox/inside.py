@@ -32,8 +32,7 @@ MAX_FILES = 1000
 """The size of a temporary file system does not bound its empty files, and each takes a kilobyte of the kernel."""
 OPEN_FILES = 64
 TICK_MS = 20
-WARM = ("cmath", "collections", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "math", "re")
-WARM_TOO = ("random", "resource", "statistics", "string", "typing")
+WARM = ("cmath", "datetime", "decimal", "fractions", "heapq", "itertools", "math", "resource", "statistics", "string")
 
 FOLDER = "/tmp"  # in the sandbox, where it is the run's own
 PACKAGES = "/packages"
@@ -58,10 +57,13 @@ def main() -> None:
     """Serve until the host closes the pipe or anything is amiss; the sandbox ends with this process."""
     limits = Limits(**json.loads(sys.argv[1]))
     sys.path.append(PACKAGES)
-    for name in (*WARM, *WARM_TOO, *limits.modules):
+    for name in (*WARM, *limits.modules):
         importlib.import_module(name)
     if "sympy" in limits.modules:
         _rehearse_sympy()
+    for package, generator in (("numpy", "numpy.random"), ("sympy", "sympy.core.random")):
+        if package in limits.modules:
+            importlib.import_module(generator).seed(0)  # the same step gives the same result in every worker
     os.environ.clear()
     os.chdir(FOLDER)
     program = _Filter(bytes.fromhex(limits.filter))
@@ -207,7 +209,7 @@ def _step(limits: Limits, program: "_Filter", code: int, output: int, report: in
                 os.close(descriptor)
     sys.stdin, sys.stdout, sys.stderr = _stream(0, "r"), _stream(1, "w"), _stream(2, "w")
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # a module that we leave out would bring them
-    random.seed(0)  # the same step gives the same result in every worker
+    random.seed(0)  # Python's own, which seeds itself afresh behind a fork
     for name, limit in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CPU, limits.cpu),  # soft and hard at once: the signal cannot be caught
@@ -218,7 +220,9 @@ def _step(limits: Limits, program: "_Filter", code: int, output: int, report: in
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ):
-        resource.setrlimit(name, (limit, limit))
+        most = resource.getrlimit(name)[1]
+        bound = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(name, (bound, bound))
     program.install()
     source = bytearray()
     while part := os.read(code, 65536):

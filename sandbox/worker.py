@@ -18,6 +18,8 @@ from sandbox.settings import SandboxSettings
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
 """A worker ends a run that is late by itself and goes on; past this, the whole sandbox is ended from outside."""
+END_SECONDS = 30.0
+"""Nothing outlives its kill but what the kernel itself holds up; no close waits for that."""
 INFO_BYTES = 4096
 
 Verdict = Literal["ok", "error", "timeout", "memory", "killed"]
@@ -104,9 +106,10 @@ class Worker:
             os.close(self._handle)
             self._handle = None
         self._stdin.close()
-        async with self._in_use:
-            while await self._stdout.read(65536):  # ends when the last process inside has let go of it
-                pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS), self._in_use:
+                while await self._stdout.read(65536):  # ends when the last process inside has let go of it
+                    pass
         await self._process.wait()
 
     async def _exchange(self, code: str) -> tuple[Outcome, bool]:

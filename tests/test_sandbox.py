@@ -109,11 +109,17 @@ async def test_long_output_is_cut_and_said_to_be(sandbox: Sandbox) -> None:
     assert (long.verdict, long.output, long.cut) == ("ok", "é" * 1000, True)
 
 
+CHANCE = """
+import random, numpy, sympy.core.random
+print(random.random(), numpy.random.random(), sympy.core.random.rng.random(), hash("a"), {"a", "b", "c"})
+"""
+
+
 @isolated
-@shared
-async def test_chance_is_the_same_in_every_worker(sandbox: Sandbox) -> None:
-    code = "import random\nprint(random.random(), hash('a'), {'a', 'b', 'c'})"
-    outcomes = await asyncio.gather(*(sandbox.run(code) for _ in range(6)))
+async def test_chance_is_the_same_in_every_worker() -> None:
+    async with Sandbox(SandboxSettings(modules=("mpmath", "numpy", "sympy"), workers=2)) as own:
+        outcomes = await asyncio.gather(*(own.run(CHANCE) for _ in range(6)))
+    assert [outcome.detail for outcome in outcomes] == [""] * 6
     assert len({outcome.output for outcome in outcomes}) == 1
 
 
