@@ -140,6 +140,7 @@ def test_the_same_attempt_succeeds_without_a_sandbox(host: Host, name: str) -> N
         text=True,
         timeout=60,
         cwd=host.outside.parent,
+        env={**os.environ, "TMPDIR": str(host.outside.parent)},
     )
     assert "ESCAPED" in outside.stdout, outside.stderr
 
