@@ -10,6 +10,8 @@ from sandbox.settings import SandboxSettings
 from sandbox.worker import Outcome, Worker
 from settings import UserError
 
+CLOSED = "the sandbox was closed"
+
 
 class Sandbox:
     """Runs Python that nobody vouches for.
@@ -76,7 +78,7 @@ class Sandbox:
                 self._renewals.add(renewal)
                 renewal.add_done_callback(self._renewals.discard)
         if self._closed:
-            raise RuntimeError("the sandbox was closed")
+            raise RuntimeError(CLOSED)
         return outcome
 
     async def close(self) -> None:
@@ -90,6 +92,9 @@ class Sandbox:
 
     async def _started(self) -> Worker:
         worker = await Worker.start(self._bubblewrap, self.settings)
+        if self._closed:
+            await worker.end()
+            raise RuntimeError(CLOSED)
         self._alive.add(worker)
         return worker
 

@@ -63,11 +63,13 @@ class Worker:
     async def start(cls, bubblewrap: str, settings: SandboxSettings) -> Self:
         """A worker that has imported its packages. Raises UserError where it cannot be isolated."""
         process, info = await _launched(bubblewrap, settings)
-        worker = cls(process, settings)
+        worker, report = cls(process, settings), b""
         try:
             if not await worker._ready():
                 raise refusal(await worker._complaint())
-            check_namespaces(os.read(info, INFO_BYTES))
+            with suppress(BlockingIOError):
+                report = os.read(info, INFO_BYTES)
+            check_namespaces(report)
         except BaseException:
             await worker.end()
             raise
@@ -156,6 +158,7 @@ async def _launched(bubblewrap: str, settings: SandboxSettings) -> tuple[asyncio
     """The process, and a descriptor to read bubblewrap's report from."""
     filter_from, filter_to = os.pipe()
     info_from, info_to = os.pipe()
+    os.set_blocking(info_from, False)
     try:
         os.write(filter_to, worker_filter(platform.machine()))  # under 64 KiB: a pipe takes it at once
         os.close(filter_to)

@@ -180,6 +180,19 @@ async def test_closing_leaves_no_process_behind(inhabitants: Inhabitants) -> Non
 
 
 @isolated
+async def test_closing_while_a_worker_starts_leaves_no_process_behind(inhabitants: Inhabitants) -> None:
+    async with Sandbox(SMALL) as own:
+        inhabitants()[0].kill()
+        await asyncio.sleep(0.3)
+        run = asyncio.create_task(own.run("print(1)"))
+        await asyncio.sleep(0.03)
+        assert inhabitants()
+    with pytest.raises(RuntimeError, match="closed"):
+        await run
+    assert inhabitants() == []
+
+
+@isolated
 async def test_a_cancelled_run_ends_and_the_next_one_is_answered(inhabitants: Inhabitants) -> None:
     async with Sandbox(SMALL) as own:
         for pause in (0.0, 0.01, 0.3):
