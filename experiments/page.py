@@ -202,6 +202,7 @@ def _set_up(results: Results) -> str:
         f"shortcut {rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: "
         f"{rows['shortcuts_that_doubt']}.",
         f"Families in the data: {', '.join(f'{name} {count}' for name, count in rows['families'].items())}.",
+        f"Thoughts are told in {settings.layout}.",
         f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}.",
         "Digests of the problem sets: "
         + ", ".join(f"{name} `{digest}`" for name, digest in results.digests.items())
