@@ -74,7 +74,13 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
 @contextlib.contextmanager
 def stopped_in_order() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: close engines and workers, and say how to go on."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stop(number: int, frame: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs: nobody hears it
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

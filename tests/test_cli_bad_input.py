@@ -52,7 +52,10 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str], *, code: int 
         (["--policy.sampling.top_p", "1.5"], ["policy.sampling.top_p", "got 1.5"]),
         (["--budgets.max_turns", "2.5"], ["budgets.max_turns", "got 2.5"]),
         (["--policy", "gpt"], ["policy", "command line"]),
-        (["--protocol", "talk"], ["protocol", "'dialogue', 'self-critique', 'solo'"]),
+        (
+            ["--protocol", "talk"],
+            ["protocol", "'best-of-n', 'dialogue', 'mcts', 'self-critique', 'solo', 'tree-search'"],
+        ),
         (["--name", "../x"], ["name", "letters, digits", "got '../x'"]),
         (["--checkers.checkers", "[spelling]"], ["checkers", "unknown checker 'spelling'", "known:"]),
         (["--problems.path", "/no/such.jsonl"], ["/no/such.jsonl", "no such file"]),

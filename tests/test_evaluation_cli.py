@@ -160,11 +160,19 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
     assert samples(tmp_path / "outputs" / "run") == wanted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_evaluation_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGTERM, []),
+        # As a shell starts a job in the background: it ignores Ctrl-C, and must end in order all the same.
+        (signal.SIGTERM, ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]),
+    ],
+)
+def test_an_interrupted_evaluation_says_how_to_go_on(tmp_path: Path, number: signal.Signals, start: list[str]) -> None:
     argv = arguments(tmp_path, "--engine.max-batch", "1", count=200, latency=0.05)
     process = subprocess.Popen(
-        [sys.executable, "run.py", *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*start, sys.executable, "run.py", *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
     while not samples(tmp_path / "outputs" / "run"):

@@ -159,7 +159,8 @@ def test_at_the_first_step_the_model_is_its_own_reference(
     keys: dict[str, Any] = {"lora": None} if start.startswith("whole") else {}
     report, _ = run(recipe(model, samples, tmp_path, plain=plain, **keys))
     first = report["history"][0]
-    assert first["rewards/margins"] == pytest.approx(0, abs=1e-6)
+    # The reference of a whole model goes through TRL's own last layer, which adds up in another order.
+    assert first["rewards/margins"] == pytest.approx(0, abs=1e-5)
     pairs, chosen_tokens = report["data"]["rows"], report["data"]["chosen_tokens"]
     likelihood = -first["logps/chosen"] * pairs / chosen_tokens
     assert pairs == 8
