@@ -207,11 +207,20 @@ async def test_a_cancelled_run_ends_and_the_next_one_is_answered(inhabitants: In
     assert inhabitants() == []
 
 
+async def settled(inhabitants: Inhabitants) -> list[psutil.Process]:
+    """The processes once none comes or goes any more: some live for a moment while a worker starts."""
+    before: list[psutil.Process] = []
+    while not (now := inhabitants()) or now != before:
+        before = now
+        await asyncio.sleep(0.15)
+    return now
+
+
 @isolated
 @pytest.mark.parametrize("which", [0, -1])
 async def test_a_worker_killed_while_idle_is_replaced_unseen(inhabitants: Inhabitants, which: int) -> None:
     async with Sandbox(SMALL) as own:
-        inhabitants()[which].kill()
+        (await settled(inhabitants))[which].kill()
         await asyncio.sleep(0.1)
         outcomes = [await own.run("print(1 + 1)") for _ in range(2)]
         assert "2\n" in [outcome.output for outcome in outcomes]
@@ -223,7 +232,7 @@ async def test_a_sandbox_that_no_longer_keeps_time_is_ended_from_outside(inhabit
     async with Sandbox(SMALL) as own:
         run = asyncio.create_task(own.run("while True: pass"))
         await asyncio.sleep(0.2)
-        stopped = inhabitants()
+        stopped = await settled(inhabitants)
         for process in stopped:
             process.suspend()
         outcome = await asyncio.wait_for(run, 20)
