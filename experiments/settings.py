@@ -51,7 +51,7 @@ class ExperimentSettings(Settings):
     untrained: tuple[TaskSettings, ...]
     """Tasks of which no arm sees a problem."""
     layout: Layout = "lines"
-    """How thoughts are told: `lines` as the base itself writes them; see docs/experiments/ for what prose did to it."""
+    """How thoughts are told: `lines` as the base itself writes them; docs/training.md has what prose did to it."""
     journeys_per_problem: int = Field(2, ge=1)
     data_sampling: dict[str, JsonValue] = {"temperature": 1.3, "top_p": 1.0}
     """How the policy draws its lines while data is made: hot, so that there is something to take back."""

@@ -6,7 +6,7 @@ the function that chooses is given scores and nothing else, so the reference ans
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
 from protocols.scoring import NEEDS, ScorerName
-from protocols.searching import attempt, told
+from protocols.searching import attempt, searched, spent
 from protocols.walk import Visit
 from settings import Settings
 
@@ -43,16 +43,14 @@ class BestOfN(Settings):
     def roles(self) -> tuple[Role, ...]:
         return ("policy", *NEEDS.get(self.scorer, ()))
 
-    async def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
-        tree = draft.tree
-        if tree is None:
-            solutions = await asyncio.gather(*(self._solution(draft, cast, number) for number in range(self.n)))
-            tree = _joined(solutions)
-            draft.keep(tree)
-            yield tree
-        ways = [tree.way_to(node) for node in tree.nodes if node.id not in tree.children]
-        async for event in told(draft, cast, [Visit(node) for node in self._chosen(ways)]):
-            yield event
+    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        return searched(draft, cast, search=lambda: self._search(draft, cast), walk=self._walk)
+
+    async def _search(self, draft: Draft, cast: Cast) -> Tree:
+        return _joined(await asyncio.gather(*(self._solution(draft, cast, number) for number in range(self.n))))
+
+    def _walk(self, tree: Tree) -> Iterator[Visit]:
+        return map(Visit, self._chosen([tree.way_to(node) for node in tree.nodes if node.id not in tree.children]))
 
     async def _solution(self, draft: Draft, cast: Cast, number: int) -> list[Node]:
         """One solution to its answer, or to where the budgets of a journey end it."""
@@ -62,7 +60,7 @@ class BestOfN(Settings):
             id = number * cast.budgets.max_turns + len(way)
             node = await attempt(draft, cast, way, id, scorer=self.scorer)
             way.append(node.model_copy(update={"id": id}))
-            if sum(step.cost.completion_tokens for step in way) * self.n >= cast.budgets.max_tokens:
+            if spent(way * self.n, cast.budgets):  # as if all solutions took what this one does
                 break
         return way
 

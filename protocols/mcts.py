@@ -8,7 +8,6 @@ depends on the order of the rollouts and never on which reply came first.
 
 import asyncio
 import math
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,11 +16,10 @@ from pydantic import Field
 
 from journeys.draft import Draft
 from journeys.record import Journey, Turn
-from journeys.tree import Node, Tree, cost_of
+from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
 from protocols.scoring import NEEDS, ScorerName
-from protocols.searching import attempt, placed, told, without_twins
-from protocols.walk import walk
+from protocols.searching import attempt, erring, placed, searched, spent, without_twins
 from settings import Settings
 
 
@@ -58,22 +56,13 @@ class MCTS(Settings):
     def roles(self) -> tuple[Role, ...]:
         return ("policy", *NEEDS.get(self.scorer, ()))
 
-    async def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
-        tree = draft.tree
-        if tree is None:
-            tree = await _Search(self, draft, cast).run()
-            draft.keep(tree)
-            yield tree
-        visits = walk(
-            tree,
-            _way(tree),
-            trials=self.trials,
-            most_trips=cast.budgets.max_backtracks,
-            most_visits=cast.budgets.max_turns,
-            draw=random.Random(f"{draft.seed} {draft.id} walk"),
+    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        return searched(
+            draft,
+            cast,
+            search=lambda: _Search(self, draft, cast).run(),
+            walk=lambda tree: erring(draft, cast, tree, _way(tree), trials=self.trials),
         )
-        async for event in told(draft, cast, list(visits)):
-            yield event
 
 
 @dataclass
@@ -102,7 +91,7 @@ class _Search:
 
     async def run(self) -> Tree:
         for wanted in (self.settings.rollouts, *self.settings.more_rollouts):
-            while self.rollouts < wanted and not self._spent():
+            while self.rollouts < wanted and not spent(self.nodes, self.cast.budgets):
                 await self._side_by_side(min(self.settings.parallel, wanted - self.rollouts))
             if self.right:
                 break
@@ -171,9 +160,6 @@ class _Search:
             self.nodes[place] = node.model_copy(
                 update={"visits": node.visits + 1, "value": node.value + (1.0 if right else -1.0)}
             )
-
-    def _spent(self) -> bool:
-        return cost_of(self.nodes).completion_tokens >= self.cast.budgets.max_tokens
 
 
 def _way(tree: Tree) -> tuple[Node, ...]:

@@ -4,16 +4,17 @@ A search grows a `Tree`, which is kept before the first turn, so that a journey 
 on with the tree that it had. A process that dies while it searches begins the search again.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 from agents.roles import CriticView, PolicyView
-from journeys.draft import Draft
+from journeys.draft import Budgets, Draft
 from journeys.record import Journey, Move, Turn, Verdict, seed_for
-from journeys.tree import Node
+from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
 from protocols.conversation import ended
 from protocols.scoring import SCORERS, ScorerName
-from protocols.walk import Visit
+from protocols.walk import Visit, walk
 
 
 async def attempt(draft: Draft, cast: Cast, way: Sequence[Node], number: int, *, scorer: ScorerName) -> Node:
@@ -82,8 +83,21 @@ def without_twins(layer: Sequence[Node]) -> list[Node]:
     return list(found.values())
 
 
-async def told(draft: Draft, cast: Cast, visits: Sequence[Visit]) -> AsyncIterator[Turn | Journey]:
-    """The visits as turns, those that the draft holds left out, and the journey at their end."""
+async def searched(
+    draft: Draft, cast: Cast, *, search: Callable[[], Awaitable[Tree]], walk: Callable[[Tree], Iterable[Visit]]
+) -> AsyncIterator[Turn | Journey | Tree]:
+    """What every searching protocol yields: its tree, unless the draft holds it, and the journey walked through it.
+
+    Args:
+        search: grows the tree.
+        walk: the visits of the journey; the same tree gives the same ones.
+    """
+    tree = draft.tree
+    if tree is None:
+        tree = await search()
+        draft.keep(tree)
+        yield tree
+    visits = list(walk(tree))
     for visit in visits[len(draft.turns) :]:
         turn = _turn(draft, visit)
         draft.add(turn)
@@ -92,7 +106,20 @@ async def told(draft: Draft, cast: Cast, visits: Sequence[Visit]) -> AsyncIterat
     if last and last.verification:
         yield ended(draft, cast, last.verification)
     else:
-        yield draft.finish("exhausted:tokens" if draft.tokens >= cast.budgets.max_tokens else "exhausted:turns")
+        yield draft.finish(draft.spent(cast.budgets) or "exhausted:turns")
+
+
+def erring(draft: Draft, cast: Cast, tree: Tree, way: Sequence[Node], *, trials: int) -> Iterator[Visit]:
+    """The walk along `way` with its trips, within the budgets of a journey; see protocols/walk.py."""
+    budgets, draw = cast.budgets, random.Random(f"{draft.seed} {draft.id} walk")
+    return walk(tree, way, trials=trials, most_trips=budgets.max_backtracks, most_visits=budgets.max_turns, draw=draw)
+
+
+def spent(nodes: Sequence[Node], budgets: Budgets) -> bool:
+    """Whether these steps have used up what one journey may take of tokens or seconds."""
+    cost = cost_of(nodes)
+    late = budgets.max_seconds is not None and cost.seconds >= budgets.max_seconds
+    return late or cost.completion_tokens >= budgets.max_tokens
 
 
 def _turn(draft: Draft, visit: Visit) -> Turn:

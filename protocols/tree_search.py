@@ -6,7 +6,6 @@ report leaves K open; width and depth are its own example's.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
@@ -14,11 +13,10 @@ from pydantic import Field
 
 from journeys.draft import Draft
 from journeys.record import Journey, Turn
-from journeys.tree import Node, Tree, cost_of
+from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
 from protocols.scoring import NEEDS, ScorerName
-from protocols.searching import attempt, placed, told, without_twins
-from protocols.walk import walk
+from protocols.searching import attempt, erring, placed, searched, spent, without_twins
 from settings import Settings
 
 
@@ -48,22 +46,13 @@ class TreeSearch(Settings):
     def roles(self) -> tuple[Role, ...]:
         return ("policy", *NEEDS.get(self.scorer, ()))
 
-    async def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
-        tree = draft.tree
-        if tree is None:
-            tree = await self._search(draft, cast)
-            draft.keep(tree)
-            yield tree
-        visits = walk(
-            tree,
-            _way(tree),
-            trials=self.trials,
-            most_trips=cast.budgets.max_backtracks,
-            most_visits=cast.budgets.max_turns,
-            draw=random.Random(f"{draft.seed} {draft.id} walk"),
+    def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
+        return searched(
+            draft,
+            cast,
+            search=lambda: self._search(draft, cast),
+            walk=lambda tree: erring(draft, cast, tree, _way(tree), trials=self.trials),
         )
-        async for event in told(draft, cast, list(visits)):
-            yield event
 
     async def _search(self, draft: Draft, cast: Cast) -> Tree:
         """Layer by layer, until nothing is left to go on with or a budget is spent."""
@@ -78,7 +67,7 @@ class TreeSearch(Settings):
             layer = self._pruned(placed(without_twins(await asyncio.gather(*tries)), after=len(nodes)))
             nodes += layer
             frontier = [node for node in layer if node.kept and node.answer is None]
-            if not frontier or cost_of(nodes).completion_tokens >= cast.budgets.max_tokens:
+            if not frontier or spent(nodes, cast.budgets):
                 break
         return Tree(nodes=tuple(nodes))
 

@@ -126,6 +126,9 @@ def test_keys_lists_every_key_with_its_default(capsys: pytest.CaptureFixture[str
         "--seed [0]",
     ):
         assert key in listed
+    of_mcts = listed.partition("with protocol.kind mcts:")[2].partition("with protocol.kind")[0]
+    assert "    --protocol.rollouts [16]" in of_mcts
+    assert "--protocol.beam" not in of_mcts, "each kind lists its own"
     names = re.findall(r"^--([a-z_.-]+)", listed, flags=re.MULTILINE)
     assert len(names) == len(set(names)) > 60
 

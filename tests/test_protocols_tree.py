@@ -16,13 +16,13 @@ from agents.persona import load_policy
 from agents.policy import PolicyPrompt
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Budgets, Draft
-from journeys.record import Cost, Evidence, Journey, Move, Problem, Turn, Verdict, Verification, Voice
+from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Verification, Voice
 from journeys.store import Store
 from journeys.tree import Node, Tree, cost_of
 from problems.referee import Referee
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
-from protocols.mcts import MCTS
+from protocols.mcts import MCTS, _Search
 from protocols.tree_search import TreeSearch
 from protocols.walk import walk
 
@@ -189,6 +189,8 @@ def test_what_was_tried_is_judged_pruned_and_told_as_a_journey() -> None:
         ("Answer: 9", "terminate", ""),
     ]
     assert turns[1].replies_to == 0
+    assert [(found.kind, found.quote) for found in turns[0].evidence] == [("false_equation", "2 + 4 = 7")]
+    assert not any(turn.evidence for turn in turns[1:]), "evidence goes with its own step"
     # Nine steps were written; what twins cost is not lost, and what was never walked counts too.
     assert journey.completion_tokens == cost_of(tree.nodes).completion_tokens == 9 * 11
     assert journey.search_cost.completion_tokens == 11, "`Answer: 5`, which nobody walked to"
@@ -309,8 +311,30 @@ def test_a_rollout_under_way_counts_as_lost_so_that_the_next_goes_elsewhere() ->
     together, _, _ = search(MCTS(rollouts=4, more_rollouts=(), width=2, parallel=4), Written(FORK))
     assert [one.visits for one in one_by_one.nodes[:2]] == [3, 1]
     assert [one.visits for one in together.nodes[:2]] == [2, 2]
-    careless, _, _ = search(MCTS(rollouts=4, more_rollouts=(), width=2, parallel=4, virtual_loss=0), Written(FORK))
-    assert sum(one.visits for one in careless.nodes[:2]) == 4
+
+
+@pytest.mark.parametrize(("virtual_loss", "q"), [(0, 3 / 4), (1, 2 / 4), (3, 0)])
+def test_what_a_rollout_under_way_takes_off_is_a_key(virtual_loss: float, q: float) -> None:
+    """A step with three right rollouts and one under way: four visits, of which the fourth is held to be lost."""
+    draft = Draft("p#0", PROBLEM, protocol="mcts", policy=Voice(persona="w", model="w"))
+    cast = Cast(policy=Written(FORK), referee=Referee(), budgets=Budgets())
+    searching = _Search(MCTS(virtual_loss=virtual_loss, c=0), draft, cast)
+    searching.nodes = [node(0, None).model_copy(update={"visits": 3, "value": 3.0})]
+    searching.children, searching.under_way = {None: [0]}, {0: 1}
+    assert searching.uct(searching.nodes[0], None) == pytest.approx(q)
+
+
+def test_seconds_end_a_search_too() -> None:
+    class Late(Written):
+        async def propose(self, view: PolicyView) -> Proposal:
+            proposal = await super().propose(view)
+            return proposal.model_copy(update={"cost": proposal.cost.model_copy(update={"seconds": 4.0})})
+
+    for protocol in (TreeSearch(width=1, depth=9), BestOfN(n=1)):
+        tree, journey, _ = search(protocol, Late(TRIES), max_seconds=3)
+        assert (len(tree.nodes), journey.stop_reason) == (1, "exhausted:seconds"), protocol.kind
+    tree, _, _ = search(MCTS(rollouts=9, width=1, parallel=1), Late(TRIES), max_seconds=3)
+    assert tree.rollouts == 1, "a rollout that was begun is ended"
 
 
 class Slow(Written):
@@ -409,8 +433,3 @@ def test_a_run_searches_stores_its_trees_exports_and_goes_on(tmp_path: Path) -> 
     assert speaker.asked == [], "nothing is searched again"
     assert len(turns) == len(journey.turns) - 1
     assert whole.solved
-
-
-def test_evidence_of_a_walked_step_is_its_own() -> None:
-    made = node(0, None).model_copy(update={"evidence": (Evidence(kind="false_equation", quote="q", detail="d"),)})
-    assert Tree(nodes=(made,)).way_to(made)[0].evidence[0].quote == "q"

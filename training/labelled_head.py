@@ -41,8 +41,10 @@ def use_labelled_head(model: Any) -> None:
         mask = labels[:, 1:] != -100
         head = self.get_output_embeddings()
         chunks = zip(hidden[mask].split(CHUNK), labels[:, 1:][mask].split(CHUNK), strict=True)
-        # Only one chunk's logits are alive at a time; what the backward pass needs of the others it computes again.
-        parts = [checkpoint(_score, head, some, targets, use_reentrant=False) for some, targets in chunks]
+        if mask.sum() <= CHUNK:
+            parts = [_score(head, some, targets) for some, targets in chunks]
+        else:  # only one chunk's logits are alive at a time; the backward pass computes them again
+            parts = [checkpoint(_score, head, some, targets, use_reentrant=False) for some, targets in chunks]
         log_probs, entropy, mean_logits, is_top1 = (
             torch.cat(field).new_zeros(mask.shape).masked_scatter(mask, torch.cat(field))
             for field in zip(*parts, strict=True)
