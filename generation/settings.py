@@ -4,9 +4,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from engines.contract import EngineSettings, SamplingOverride
 from journeys.draft import Budgets
@@ -88,6 +88,12 @@ class GenerateSettings(Settings):
         if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             raise ValueError("a run's name is letters, digits, '.', '_' and '-', and starts with a letter or digit")
         return name
+
+    @model_validator(mode="after")
+    def _confidence_is_recorded_where_it_judges(self) -> Self:
+        if getattr(self.protocol, "scorer", None) == "confidence" and not self.policy.logprobs:
+            raise ValueError("protocol.scorer: confidence needs policy.logprobs: true")
+        return self
 
     def folder(self, recipe: Path | None) -> Path:
         """The run's folder."""

@@ -11,6 +11,7 @@ from typing import Literal
 from agents.roles import CriticView, Proposal
 from journeys.record import Cost, Evidence, Move, Record
 from protocols.base import Cast, Role
+from settings import UserError
 
 ScorerName = Literal["checkers", "critic", "confidence"]
 
@@ -51,8 +52,10 @@ async def by_critic(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
 
 
 async def by_confidence(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
+    if not proposal.step:
+        return Score(value=0.0)
     if proposal.confidence is None:
-        raise ValueError("scorer 'confidence' needs log-probabilities: set policy.logprobs: true")
+        raise UserError("protocol.scorer: the policy's engine gives no log-probabilities; use another scorer")
     return Score(value=proposal.confidence)
 
 

@@ -1,7 +1,7 @@
 """Read a recipe, lay command-line overrides over it, validate, and explain what is wrong in one line."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -88,15 +88,22 @@ def explain(error: ValidationError, kind: type[BaseModel], *, where: str, overri
     that is missing is often one that was misspelt."""
     complaints = error.errors(include_url=False)
     first = next((one for one in complaints if one["type"] == "extra_forbidden"), complaints[0])
-    names = [str(part) for part in first["loc"]]
+    names, level = _place([str(part) for part in first["loc"]], kind)
     origin = "command line" if names and _contains(overrides, names) else where
-    key = ".".join(name for name in names if not name.endswith("Settings")) or "(top level)"
+    key = ".".join(names)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"{origin}: {key}: unknown key{_did_you_mean(names, kind)}{more}"
+        return f"{origin}: {key}: unknown key{_did_you_mean(names[-1], level)}{more}"
+    if first["type"] == "union_tag_invalid":
+        key, given = f"{key}.{first['ctx']['discriminator'].strip(chr(39))}", first["ctx"]["tag"]
+        return f"{origin}: {key}: there is no {given!r}; there is {first['ctx']['expected_tags']}{more}"
     if first["type"] == "missing":
         return f"{origin}: {key}: this key is required{more}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("model_type", "model_attributes_type"):
+        message = "expected keys of its own"
+    if not names:  # said of several keys together, which it names
+        return f"{origin}: {message}{more}"
     given = first.get("input")
     shown = f", got {given!r:.80}" if isinstance(given, str | int | float | bool | None) else ""
     return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{shown}{more}".replace("\n", " ")
@@ -132,23 +139,40 @@ def _contains(tree: Mapping[str, Any], names: Sequence[str]) -> bool:
     return True
 
 
-def _did_you_mean(names: Sequence[str], kind: type[BaseModel]) -> str:
-    """A suggestion for a misspelt key, looked up among the fields at its own level."""
-    level: Any = kind
-    for name in names[:-1]:
-        fields = getattr(level, "model_fields", {})
-        if name not in fields:
-            continue  # a union's branch name or a list index
-        level = _model_in(fields[name].annotation) or level
-    known = list(getattr(level, "model_fields", {}))
-    close = difflib.get_close_matches(names[-1], known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+def _place(loc: Sequence[str], kind: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:
+    """A complaint's keys as a recipe writes them, and the model in which the last one was looked up.
+
+    Pydantic names the branch of a union on the way, by its class or by its `kind`; a recipe does not.
+    """
+    names: list[str] = []
+    level, branches = kind, {}  # type: type[BaseModel], dict[str, type[BaseModel]]
+    for place, part in enumerate(loc):
+        if part in branches:
+            level, branches = branches[part], {}
+            continue
+        names.append(part)
+        if part in level.model_fields and place < len(loc) - 1:
+            models = list(_models_in(level.model_fields[part].annotation))
+            branches = {name: model for model in models for name in (model.__name__, _kind_of(model))}
+            level = models[0] if models else level
+    return names, level
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _kind_of(model: type[BaseModel]) -> str:
+    return str(model.model_fields["kind"].default) if "kind" in model.model_fields else model.__name__
+
+
+def _did_you_mean(name: str, level: type[BaseModel]) -> str:
+    """A suggestion for a misspelt key, from the keys at its own level."""
+    close = difflib.get_close_matches(name, level.model_fields, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(level.model_fields))}"
 
 
 def _neighbours(path: Path) -> str:

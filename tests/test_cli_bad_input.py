@@ -56,6 +56,11 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str], *, code: int 
             ["--protocol", "talk"],
             ["protocol", "'best-of-n', 'dialogue', 'mcts', 'self-critique', 'solo', 'tree-search'"],
         ),
+        (["--protocol.kind", "mcts", "--protocol.beam", "3"], ["command line: protocol.beam", "virtual_loss"]),
+        (
+            ["--protocol.kind", "mcts", "--protocol.scorer", "confidence"],
+            ["protocol.scorer: confidence needs policy.logprobs: true"],
+        ),
         (["--name", "../x"], ["name", "letters, digits", "got '../x'"]),
         (["--checkers.checkers", "[spelling]"], ["checkers", "unknown checker 'spelling'", "known:"]),
         (["--problems.path", "/no/such.jsonl"], ["/no/such.jsonl", "no such file"]),

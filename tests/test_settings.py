@@ -1,7 +1,7 @@
 """Flags over recipe over defaults, and the words for what differs."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -80,6 +80,7 @@ def test_a_number_as_python_writes_it_is_a_number() -> None:
         ("inner: {rate: -1}", {}, "{file}: inner.rate: input should be greater than or equal to 0, got -1"),
         ("inner: {rate: 1}", {"inner": {"rate": -1}}, "command line: inner.rate: input should be"),
         ("inner: {rate: -1}", {"inner": {"words": ["a"]}}, "{file}: inner.rate: input should be"),
+        ("inner: 3", {}, "{file}: inner: expected keys of its own, got 3"),
         ("count: x\nname: [1]", {}, "{file}: name: input should be a valid string (and 1 more)"),
     ],
 )
@@ -92,6 +93,37 @@ def test_a_complaint_names_where_what_and_the_remedy(
         load(Outer, recipe, flags)
     assert str(error.value).startswith(line.format(file=recipe))
     assert "\n" not in str(error.value)
+
+
+class Round(Settings):
+    kind: Literal["round"] = "round"
+    radius: int = 1
+
+
+class Square(Settings):
+    kind: Literal["square"] = "square"
+    side: int = 1
+
+
+class Shaped(Settings):
+    shape: Annotated[Round | Square, Field(discriminator="kind")] = Round()
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({"shape": {"kind": "square", "edge": 3}}, "command line: shape.edge: unknown key; known here: kind, side"),
+        ({"shape": {"kind": "square", "sid": 3}}, "command line: shape.sid: unknown key; did you mean 'side'?"),
+        ({"shape": {"kind": "square", "side": "x"}}, "command line: shape.side: input should be a valid integer"),
+        ({"shape": {"kind": "oval"}}, "command line: shape.kind: there is no 'oval'; there is 'round', 'square'"),
+    ],
+)
+def test_a_complaint_about_one_of_several_kinds_speaks_of_the_kind_that_was_chosen(
+    flags: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        load(Shaped, None, flags)
+    assert str(error.value).startswith(line)
 
 
 def test_a_required_key_is_asked_for() -> None:
