@@ -1,7 +1,7 @@
 """The policy: writes one reasoning step at a time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -145,7 +145,17 @@ class PolicyPrompt:
         if self.persona.mode == "chat" or (reply_to := view.reply_to) is None or not reply_to.step:
             return ""
         # One line, or a critique would end the step. No space at the end: the model's next token begins with one.
-        return " ".join(_critique(self.persona, reply_to, seed=view.seed).split())
+        gone = _numbers(self._taken_along(reply_to, view)) - _numbers(view.question, *(turn.step for turn in view.path))
+        return " ".join(_critique(self.persona, reply_to, seed=view.seed, gone=gone).split())
+
+    def _taken_along(self, reply_to: Turn, view: PolicyView) -> str:
+        """What a backtrack took off the path besides the step that it judged."""
+        standing, lost = {turn.id for turn in view.path}, list[str]()
+        parent = reply_to.parent
+        while parent is not None and parent not in standing:
+            lost.append(view.turns[parent].step)
+            parent = view.turns[parent].parent
+        return "\n".join(lost)
 
     def _exchange(self, turn: Turn, turns: Sequence[Turn]) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
@@ -170,7 +180,12 @@ class PolicyPrompt:
         return UserMessage(content=_critique(self.persona, reply_to, seed=reply_to.id), source="user")
 
 
-def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
+def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, gone: Set[str] = frozenset()) -> str:
+    """The persona's words on a critique.
+
+    Args:
+        gone: numbers that no standing step has any more; an equation that begins with one is not done again.
+    """
     verdict = reply_to.verdict
     values = {"critique": verdict.critique, "quote": verdict.quote or reply_to.step, "step": reply_to.step}
     if verdict.move is Move.REFLECT:
@@ -178,10 +193,14 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int) -> str:
     left, equals, _ = verdict.quote.rpartition("=")
     found = {evidence.kind for evidence in reply_to.evidence}
     only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
-    if equals and persona.recompute and not only_repeated:
-        left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
+    left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
+    if equals and persona.recompute and not only_repeated and not _numbers(left) & gone:
         return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
     return fill(_choose(persona.backtrack, seed), **values)
+
+
+def _numbers(*texts: str) -> set[str]:
+    return {number for text in texts for number in re.findall(r"\d+(?:[.,]\d+)*", text)}
 
 
 def _choose(texts: Variants, seed: int) -> str:
