@@ -141,13 +141,14 @@ class CriticPersona(Persona):
         return self
 
 
-def load_policy(name: str, *, model: str = "") -> PolicyPersona:
+def load_policy(name: str, *, model: str = "", role: str = "policy") -> PolicyPersona:
     """The policy persona of that name in configs/personas/, or in the file of that path.
 
     `auto` is the voice a model was trained in, which lies in its folder, and `stepwise` for every other model.
+    `role` is the key of the recipe that names it, for complaints.
     """
     if name != "auto":
-        return _load(PolicyPersona, name)
+        return _load(PolicyPersona, name, asked_by=role)
     own = Path(model).expanduser() / OWN_PERSONA
     return _load(PolicyPersona, str(own) if model and own.is_file() else "stepwise")
 
@@ -160,11 +161,13 @@ def load_critic(name: str) -> CriticPersona:
 P = TypeVar("P", PolicyPersona, CriticPersona)
 
 
-def _load(kind: type[P], name: str) -> P:
+def _load(kind: type[P], name: str, *, asked_by: str = "") -> P:
     role = kind.model_fields["role"].default
     path = Path(name) if name.endswith((".yaml", ".yml")) else PERSONA_FOLDER / role / f"{name}.yaml"
     if not path.exists() and path.parent == PERSONA_FOLDER / role:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise UserError(f"{role}.persona: no persona {name!r}; there is {known}, or name a file ending in .yaml")
+        raise UserError(
+            f"{asked_by or role}.persona: no persona {name!r}; there is {known}, or name a file ending in .yaml"
+        )
     persona = load(kind, path)
     return persona if persona.name else persona.model_copy(update={"name": path.stem})

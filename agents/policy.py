@@ -35,8 +35,10 @@ class PolicyAgent(BaseChatAgent):
     One agent serves one journey; the client behind it is shared by all. What it says depends on the view alone.
     """
 
-    def __init__(self, persona: PolicyPersona, client: ChatCompletionClient, *, logprobs: bool = False) -> None:
-        super().__init__("policy", persona.description or "Writes the next step of the solution.")
+    def __init__(
+        self, persona: PolicyPersona, client: ChatCompletionClient, *, logprobs: bool = False, name: str = "policy"
+    ) -> None:
+        super().__init__(name, persona.description or "Writes the next step of the solution.")
         self.persona = persona
         self._client = client
         self._logprobs = logprobs

@@ -52,6 +52,7 @@ class Draft:
         protocol: str,
         policy: Voice,
         critic: Voice | None = None,
+        second: Voice | None = None,
         turns: Iterable[Turn] = (),
         tree: Tree | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Draft:
         self.protocol = protocol
         self.policy = policy
         self.critic = critic
+        self.second = second
         self.turns: list[Turn] = []
         self.path: list[Turn] = []
         self.abandoned: list[Turn] = []
@@ -111,6 +113,20 @@ class Draft:
             self.tokens += turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
             self.seconds += turn.policy_cost.seconds + turn.critic_cost.seconds
 
+    def until(self, count: int) -> "Draft":
+        """A draft of its own, as this one was after its first `count` turns."""
+        return Draft(
+            self.id,
+            self.problem,
+            attempt=self.attempt,
+            seed=self.seed,
+            protocol=self.protocol,
+            policy=self.policy,
+            critic=self.critic,
+            second=self.second,
+            turns=self.turns[:count],
+        )
+
     def keep(self, tree: Tree) -> None:
         """Take up what a search grew. Raises ValueError when there are turns already."""
         if self.turns:
@@ -154,6 +170,7 @@ class Draft:
             protocol=self.protocol,
             policy=self.policy,
             critic=self.critic,
+            second=self.second,
             turns=tuple(self.turns),
             stop_reason=stop_reason,
             verification=verification,

@@ -26,6 +26,7 @@ from journeys.record import (
 from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
 from protocols.self_critique import SelfCritique
@@ -39,6 +40,7 @@ PROTOCOLS: list[GrowsJourneys] = [
     Dialogue(),
     Solo(),
     SelfCritique(),
+    Debate(),
     TreeSearch(width=3, depth=4, beam=3),
     BestOfN(n=4),
     BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
@@ -101,11 +103,16 @@ def grow(protocol: GrowsJourneys, seed: int, budgets: Budgets) -> tuple[list[Tur
 
 
 def grow_from(
-    protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = (), tree: Tree | None = None
+    protocol: GrowsJourneys,
+    seed: int,
+    budgets: Budgets,
+    turns: Sequence[Turn] = (),
+    tree: Tree | None = None,
+    speaker: RandomSpeaker | None = None,
 ) -> tuple[list[Turn], Journey, Tree | None]:
     """The turns that were added, the journey, and what was searched, from what the store holds."""
-    speaker = RandomSpeaker(seed)
-    cast = Cast(policy=speaker, critic=speaker, referee=Checks(), budgets=budgets)
+    speaker = speaker or RandomSpeaker(seed)
+    cast = Cast(policy=speaker, critic=speaker, second=speaker, referee=Checks(), budgets=budgets)
     draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> tuple[list[Turn], Journey]:
@@ -116,6 +123,7 @@ def grow_from(
 
     result = asyncio.run(run())
     written = {turn.step for turn in result[1].turns} | {node.step for node in (draft.tree or Tree()).nodes}
+    written |= {turn.rival.step for turn in result[1].turns if turn.rival}
     for shown in speaker.seen:
         assert GOLD not in shown or any(GOLD in step for step in written), "the reference reached a prompt by itself"
     return *result, draft.tree
