@@ -15,7 +15,7 @@ from journeys.record import (
     Verification,
     Voice,
 )
-from journeys.tree import Tree, cost_of
+from journeys.tree import Tree
 from settings import Settings
 
 
@@ -131,8 +131,7 @@ class Draft:
         """Take up what a search grew. Raises ValueError when there are turns already."""
         if self.turns:
             raise ValueError(f"{self.id}: a search comes before the first turn")
-        cost = cost_of(tree.nodes)
-        self.tree, self.tokens, self.seconds = tree, cost.completion_tokens, cost.seconds
+        self.tree, self.tokens, self.seconds = tree, tree.cost.completion_tokens, tree.cost.seconds
 
     def spent(self, budgets: Budgets) -> StopReason | None:
         """The budget that is used up, if one is."""
@@ -181,7 +180,7 @@ class Draft:
 
     def _search_cost(self) -> Cost:
         """Of the steps of the tree that are not among the turns."""
-        total = cost_of(self.tree.nodes) if self.tree else Cost()
+        total = self.tree.cost if self.tree else Cost()
         for turn in self.turns if self.tree else ():
             total = total.minus(turn.policy_cost).minus(turn.critic_cost)
         return total

@@ -57,6 +57,21 @@ class Node(Record):
         return self.policy_cost.plus(self.judge_cost)
 
 
+class Completion(Record):
+    """What a second policy made of the beginning of a solution (mutual consistency, methods 4)."""
+
+    leaf: int
+    """The last step of that solution."""
+    shown: tuple[str, ...]
+    """The beginning that it was shown, in pieces."""
+    steps: tuple[str, ...]
+    """What it wrote."""
+    answer: str | None = None
+    agrees: bool = False
+    """Whether it came to the solution's answer."""
+    cost: Cost = Cost()
+
+
 class Tree(Record):
     """A search over one problem."""
 
@@ -65,6 +80,18 @@ class Tree(Record):
     rollouts: int = 0
     right_rollouts: int = 0
     """Of `rollouts`, those that came to a right answer."""
+    completions: tuple[Completion, ...] = ()
+    """What a second policy wrote to judge solutions by."""
+    chosen: int | None = None
+    """The last step of the way to be told, where the search itself says which."""
+
+    @property
+    def cost(self) -> Cost:
+        """What all that was written for it took."""
+        total = cost_of(self.nodes)
+        for completion in self.completions:
+            total = total.plus(completion.cost)
+        return total
 
     @property
     def difficulty(self) -> Literal["easy", "medium", "hard"] | None:

@@ -44,6 +44,7 @@ PROTOCOLS: list[GrowsJourneys] = [
     TreeSearch(width=3, depth=4, beam=3),
     BestOfN(n=4),
     BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
+    BestOfN(n=3, select="consistency"),
     MCTS(rollouts=5, more_rollouts=(8,), width=2, depth=5),
     MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="critic", prior="score", parallel=3),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
@@ -92,6 +93,9 @@ class Checks:
     async def verify(self, problem: Problem, answer: str) -> Verification:
         status = "right" if answer == problem.answer else "wrong"
         return Verification(status=status, given=answer, method="text")
+
+    async def same(self, problem: Problem, first: str, second: str) -> bool:
+        return first == second
 
     def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]:
         return ("no step leads there",) if len(path) == 1 else ()
