@@ -45,6 +45,11 @@ class Company:
                 f"persona of kind 'model', such as self; {critic.name!r} is of kind {critic.kind!r}"
             )
         self.second = self._second_persona() if "second" in settings.protocol.roles else None
+        for action in set(getattr(settings.protocol, "actions", ())) - {"step", *self.policy.actions}:
+            raise UserError(
+                f"policy.persona: protocol {settings.protocol.kind!r} asks for action {action!r}, for which persona "
+                f"{policy.name!r} has no text; add it under `actions`, or leave it out of protocol.actions"
+            )
         self._narrator: NarratorPersona | None = None
         if settings.narrator.kind == "model":
             narrator = load_narrator(settings.narrator.persona)

@@ -37,6 +37,10 @@ class Node(Record):
     """Rollouts that went through it."""
     value: float = 0.0
     """Sum of their rewards, each from -1 to 1."""
+    action: str = ""
+    """What the policy was asked for, where a search asks for more than steps (rStar, methods 4)."""
+    votes: tuple[str, ...] = ()
+    """Further samples of the step; `score` is the share of all of them that gave its answer."""
     finish: FinishReason = "stop"
     confidence: float | None = None
     policy_cost: Cost = Cost()

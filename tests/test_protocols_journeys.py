@@ -29,6 +29,7 @@ from protocols.best_of_n import BestOfN
 from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
+from protocols.rstar import RStar
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 from protocols.tree_search import TreeSearch
@@ -45,6 +46,8 @@ PROTOCOLS: list[GrowsJourneys] = [
     BestOfN(n=4),
     BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
     BestOfN(n=3, select="consistency"),
+    RStar(rollouts=5, votes=2, steps=2),
+    RStar(rollouts=4, votes=3, scorer="critic", parallel=3, depth=3),
     MCTS(rollouts=5, more_rollouts=(8,), width=2, depth=5),
     MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="critic", prior="score", parallel=3),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
@@ -128,6 +131,9 @@ def grow_from(
     result = asyncio.run(run())
     written = {turn.step for turn in result[1].turns} | {node.step for node in (draft.tree or Tree()).nodes}
     written |= {turn.rival.step for turn in result[1].turns if turn.rival}
+    if draft.tree:
+        written |= {vote for node in draft.tree.nodes for vote in node.votes}
+        written |= {step for completion in draft.tree.completions for step in completion.steps}
     for shown in speaker.seen:
         assert GOLD not in shown or any(GOLD in step for step in written), "the reference reached a prompt by itself"
     return *result, draft.tree
