@@ -208,14 +208,16 @@ def test_the_trajectory_whose_answer_comes_again_is_told_with_trips_into_what_wa
 
 def test_replies_in_any_order_give_the_same_tree() -> None:
     class Slow(Acts):
+        def __init__(self, pace: int) -> None:
+            super().__init__(talk)
+            self.pace = pace
+
         async def propose(self, view: PolicyView) -> Proposal:
             await asyncio.sleep((view.seed % 7) / 1000 * self.pace)
             return await super().propose(view)
 
     def tree_of(pace: int) -> Tree:
-        speaker = Slow(talk)
-        speaker.pace = pace  # type: ignore[attr-defined]
-        return grown(speaker, rollouts=8, depth=3, votes=2)[0]
+        return grown(Slow(pace), rollouts=8, depth=3, votes=2)[0]
 
     assert tree_of(0) == tree_of(1)
 
