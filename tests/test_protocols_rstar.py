@@ -279,9 +279,10 @@ def test_an_action_that_the_persona_has_no_text_for_is_one_line_before_anything_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_recipe_searches_on_the_embedded_model(tmp_path: Path) -> None:
     argv = ["generate", "--config", "configs/rstar.yaml", "--runs-dir", str(tmp_path), "--num-problems", "2"]
-    done = run_cli([*argv, "--name", "run", "--protocol.rollouts", "6"], timeout=280)
+    done = run_cli([*argv, "--name", "run", "--protocol.rollouts", "6"], timeout=580)
     assert done.returncode == 0, done.stderr
     assert summary_of(tmp_path / "run")["journeys"] == 2
     with Store(tmp_path / "run" / "journeys.db", read_only=True) as store:
