@@ -25,6 +25,31 @@ class Example(Settings):
     steps: tuple[str, ...]
 
 
+class ActionExample(Settings):
+    """One worked exchange of an action."""
+
+    question: str
+    steps: tuple[str, ...] = ()
+    """What had been written so far."""
+    reply: str
+
+
+class Action(Settings):
+    """How a policy is asked for something else than its next step; by the names that a protocol gives to actions."""
+
+    ask: Annotated[str, slotted(allowed=("question", "steps", "before", "last"))] = ""
+    """One user turn. `$steps` is what was written so far, line by line; `$last` the first line of the last step, and
+    `$before` all before that step. Empty, in mode monologue: the model goes on in its own message without a stop at the
+    delimiter."""
+    system: str = ""
+    examples: tuple[ActionExample, ...] = ()
+    opens: str = ""
+    """Words that the reply begins with; the model goes on behind them."""
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = Field(None, ge=1)
+    """Null keeps the sampling's own."""
+
+
 class Persona(Settings):
     """What every persona has."""
 
@@ -74,6 +99,15 @@ class PolicyPersona(Persona):
     """Asks to answer a critique before going on; read as `backtrack` is."""
     repeated: Annotated[str, slotted(allowed=(), required=("abandoned",))] = ""
     """Added when an abandoned step was proposed again; `$abandoned` lists them."""
+    actions: Mapping[str, Action] = Field(default_factory=dict)
+    """For protocols that ask for more than steps (protocols/rstar.py)."""
+
+    @model_validator(mode="after")
+    def _chats_ask(self) -> "PolicyPersona":
+        for name, action in self.actions.items():
+            if self.mode == "chat" and not action.ask:
+                raise ValueError(f"actions.{name}.ask: missing; only in mode monologue a model goes on unasked")
+        return self
 
     @field_validator("examples", mode="before")
     @classmethod
@@ -141,13 +175,14 @@ class CriticPersona(Persona):
         return self
 
 
-def load_policy(name: str, *, model: str = "") -> PolicyPersona:
+def load_policy(name: str, *, model: str = "", role: str = "policy") -> PolicyPersona:
     """The policy persona of that name in configs/personas/, or in the file of that path.
 
     `auto` is the voice a model was trained in, which lies in its folder, and `stepwise` for every other model.
+    `role` is the key of the recipe that names it, for complaints.
     """
     if name != "auto":
-        return _load(PolicyPersona, name)
+        return _load(PolicyPersona, name, asked_by=role)
     own = Path(model).expanduser() / OWN_PERSONA
     return _load(PolicyPersona, str(own) if model and own.is_file() else "stepwise")
 
@@ -160,11 +195,13 @@ def load_critic(name: str) -> CriticPersona:
 P = TypeVar("P", PolicyPersona, CriticPersona)
 
 
-def _load(kind: type[P], name: str) -> P:
+def _load(kind: type[P], name: str, *, asked_by: str = "") -> P:
     role = kind.model_fields["role"].default
     path = Path(name) if name.endswith((".yaml", ".yml")) else PERSONA_FOLDER / role / f"{name}.yaml"
     if not path.exists() and path.parent == PERSONA_FOLDER / role:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise UserError(f"{role}.persona: no persona {name!r}; there is {known}, or name a file ending in .yaml")
+        raise UserError(
+            f"{asked_by or role}.persona: no persona {name!r}; there is {known}, or name a file ending in .yaml"
+        )
     persona = load(kind, path)
     return persona if persona.name else persona.model_copy(update={"name": path.stem})

@@ -18,8 +18,9 @@ from autogen_core.models import (
     UserMessage,
 )
 
+from agents.actions import action_messages
 from agents.calls import call, confidence, request_args, text_of
-from agents.persona import PolicyPersona, Variants
+from agents.persona import Action, PolicyPersona, Variants
 from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
 from agents.transcript import Transcript
@@ -35,8 +36,10 @@ class PolicyAgent(BaseChatAgent):
     One agent serves one journey; the client behind it is shared by all. What it says depends on the view alone.
     """
 
-    def __init__(self, persona: PolicyPersona, client: ChatCompletionClient, *, logprobs: bool = False) -> None:
-        super().__init__("policy", persona.description or "Writes the next step of the solution.")
+    def __init__(
+        self, persona: PolicyPersona, client: ChatCompletionClient, *, logprobs: bool = False, name: str = "policy"
+    ) -> None:
+        super().__init__(name, persona.description or "Writes the next step of the solution.")
         self.persona = persona
         self._client = client
         self._logprobs = logprobs
@@ -66,7 +69,9 @@ class PolicyAgent(BaseChatAgent):
         self.prompt = PolicyPrompt(self.persona)
 
     async def propose(self, view: PolicyView, cancellation_token: CancellationToken | None = None) -> Proposal:
-        """The next step, opened by the persona's own words where it answers a critique."""
+        """The next step, opened by the persona's own words where it answers a critique; or what an action asks for."""
+        if (action := self.persona.actions.get(view.action)) is not None:
+            return await self._act(action, view, cancellation_token)
         sampling = self.persona.sampling
         reply_to = view.reply_to
         if self.persona.retry_temperature is not None and reply_to and reply_to.verdict.move is Move.BACKTRACK:
@@ -88,6 +93,28 @@ class PolicyAgent(BaseChatAgent):
         written, _ = self._line(reply)
         return Proposal(
             step=f"{opening} {written}".strip() if written else "",
+            finish=reply.finish_reason,
+            confidence=confidence(reply.logprobs),
+            cost=cost,
+        )
+
+    async def _act(self, action: Action, view: PolicyView, cancellation_token: CancellationToken | None) -> Proposal:
+        """One reply to the action's own prompt, however many lines it takes."""
+        longest = action.max_tokens or self.persona.sampling.max_tokens
+        sampling = self.persona.sampling.model_copy(update={"max_tokens": longest, "stop": action.stop})
+        messages = action_messages(action, view) if action.ask else self.prompt.messages(view)
+        more: dict[str, Any] = {"logprobs": True} if self._logprobs else {}
+        more["continue_final_message"] = isinstance(messages[-1], AssistantMessage)
+        request_id = f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/0"
+        args = request_args(sampling, seed=view.seed, request_id=request_id, **more)
+        reply, cost = await call(self._client, messages, args, cancellation_token=cancellation_token)
+        text = text_of(reply)
+        for tag in (self.persona.opens.strip(), self.persona.closes.strip()):
+            text = text.replace(tag, "\n") if tag else text
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        written = "\n".join(lines)
+        return Proposal(
+            step=f"{action.opens} {written}".strip() if written else "",
             finish=reply.finish_reason,
             confidence=confidence(reply.logprobs),
             cost=cost,

@@ -24,6 +24,8 @@ class PolicyView(Record):
     turns: Turns
     """Every turn so far, in the order of time, for personas that remember their abandoned tries."""
     seed: int
+    action: str = ""
+    """Which of its persona's actions it shall take; empty, or one that the persona has no text for: the next step."""
 
     @property
     def reply_to(self) -> Turn | None:

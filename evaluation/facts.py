@@ -8,8 +8,7 @@ from evaluation.reflection import Reflection, reflection_in
 from evaluation.samples import Sample, SampleFile
 from evaluation.selectors import SCORER_BY_NAME
 from journeys.record import Problem
-from problems.numbers import plain_number
-from problems.verifier import Verifier, normal_text
+from problems.verifier import Verifier, same_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +131,3 @@ class FactReader:
                 known.append(sample.answer)
                 self._groups[key] = len(known) - 1
         return self._groups[key]
-
-
-async def same_answer(problem: Problem, first: str, second: str, verifier: Verifier) -> bool:
-    """Whether two answers are the same, by the comparison that grades this problem, the first in the reference's place.
-
-    A reasoning-gym scorer knows its own entry alone, and may hold several answers for right: there two answers are the
-    same when they are equal as numbers or as text.
-    """
-    if normal_text(first) == normal_text(second):
-        return True
-    if problem.verifier == "reasoning_gym":
-        value = plain_number(first, units=True)
-        return value is not None and value == plain_number(second, units=True)
-    stand_in = problem.model_copy(update={"answer": first})
-    return (await verifier.verify(stand_in, second)).status == "right"

@@ -12,7 +12,7 @@ from agents.persona import CriticPersona, PolicyPersona, load_critic, load_polic
 from agents.policy import PolicyAgent
 from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
-from generation.settings import CriticSettings, GenerateSettings, NarratorSettings
+from generation.settings import CriticSettings, GenerateSettings, NarratorSettings, SecondSettings
 from journeys.record import Voice
 from journeys.stitching.thought import Rewrite
 from problems.referee import Referee
@@ -44,6 +44,12 @@ class Company:
                 f"critic.persona: protocol {settings.protocol.kind!r} lets the policy's model judge itself and needs a "
                 f"persona of kind 'model', such as self; {critic.name!r} is of kind {critic.kind!r}"
             )
+        self.second = self._second_persona() if "second" in settings.protocol.roles else None
+        for action in set(getattr(settings.protocol, "actions", ())) - {"step", *self.policy.actions}:
+            raise UserError(
+                f"policy.persona: protocol {settings.protocol.kind!r} asks for action {action!r}, for which persona "
+                f"{policy.name!r} has no text; add it under `actions`, or leave it out of protocol.actions"
+            )
         self._narrator: NarratorPersona | None = None
         if settings.narrator.kind == "model":
             narrator = load_narrator(settings.narrator.persona)
@@ -67,6 +73,11 @@ class Company:
         return own or self.policy_engine
 
     @cached_property
+    def second_engine(self) -> Engine | None:
+        """None where no second policy is asked for."""
+        return None if self.second is None else self._own(self.settings.second) or self.policy_engine
+
+    @cached_property
     def rewrite(self) -> Rewrite | None:
         """The narrator, where it is a model."""
         if self._narrator is None:
@@ -77,7 +88,7 @@ class Company:
     @property
     def engines(self) -> list[Engine]:
         """Each engine once, also where roles share one."""
-        _ = self.policy_engine, self.critic_engine, self.rewrite
+        _ = self.policy_engine, self.critic_engine, self.second_engine, self.rewrite
         return list(self._engines.values())
 
     @property
@@ -88,6 +99,12 @@ class Company:
         return policy, Voice(
             persona=self.critic.name, model=self.critic_engine.model_name if self.critic_engine else ""
         )
+
+    @property
+    def second_voice(self) -> Voice | None:
+        if self.second is None or self.second_engine is None:
+            return None
+        return Voice(persona=self.second.name, model=self.second_engine.model_name)
 
     def team(self) -> JourneyTeam:
         """A fresh team: agents belong to one journey, engines and referee to all."""
@@ -100,6 +117,8 @@ class Company:
             budgets=self.settings.budgets,
             trust=self.critic.trust if self.critic else "critic",
             voices=self.voices,
+            second=self._second_policy(),
+            second_voice=self.second_voice,
             seed=self.settings.seed,
         )
 
@@ -126,7 +145,19 @@ class Company:
             return SelfCritic(self.critic, self.policy_engine, policy.prompt)
         return make_critic(self.critic, self.critic_engine)
 
-    def _own(self, settings: CriticSettings | NarratorSettings) -> Engine | None:
+    def _second_persona(self) -> PolicyPersona:
+        asked = self.settings.second
+        model = self.settings.policy.model if asked.model is None else asked.model
+        name = self.settings.policy.persona if asked.persona == "auto" and asked.model is None else asked.persona
+        persona = load_policy(name, model=model, role="second")
+        return persona.model_copy(update={"sampling": asked.sampling.over(persona.sampling)})
+
+    def _second_policy(self) -> PolicyAgent | None:
+        if self.second is None or self.second_engine is None:
+            return None
+        return PolicyAgent(self.second, self.second_engine, name="second")
+
+    def _own(self, settings: CriticSettings | NarratorSettings | SecondSettings) -> Engine | None:
         """The role's own engine, or None when it names no model and shares the policy's."""
         return None if settings.model is None else self._engine(settings)
 

@@ -35,6 +35,8 @@ def first_prompts(company: Company, problem: Problem) -> Iterator[tuple[str, Seq
     policy = PolicyAgent(company.policy, company.policy_engine)
     view = PolicyView(journey_id=f"{problem.id}#0", question=problem.question, path=(), turns=(), seed=0)
     yield "policy", policy.prompt.messages(view)
+    if company.second is not None and company.second_engine is not None:
+        yield "second", PolicyAgent(company.second, company.second_engine, name="second").prompt.messages(view)
     if company.critic is None or company.critic.kind != "model":
         return
     critic = (
@@ -57,7 +59,7 @@ def first_prompts(company: Company, problem: Problem) -> Iterator[tuple[str, Seq
 
 def estimate(settings: GenerateSettings, company: Company, problem: Problem, *, journeys: int) -> Estimate:
     """Calls, tokens and time. Prompt tokens are counted before prefix caching, 4 characters a token."""
-    roles = dict(first_prompts(company, problem))
+    roles = {role: prompt for role, prompt in first_prompts(company, problem) if role != "second"}  # in `tries`
     budgets = settings.budgets
     # A search writes several steps for each that the journey will hold.
     tries = getattr(settings.protocol, "steps_a_turn", 1)

@@ -121,6 +121,7 @@ def _work(settings: GenerateSettings, store: Store, company: Company) -> Iterato
                     protocol=settings.protocol.kind,
                     policy=policy,
                     critic=critic,
+                    second=company.second_voice,
                 )
 
 

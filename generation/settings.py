@@ -39,6 +39,22 @@ class CriticSettings(EngineSettings):
     sampling: SamplingOverride = SamplingOverride()
 
 
+class SecondSampling(SamplingOverride):
+    """How the second policy draws: hot, so that it says something else."""
+
+    temperature: float | None = Field(1.0, ge=0, le=10)
+
+
+class SecondSettings(EngineSettings):
+    """Who else proposes, in protocols with two policies."""
+
+    model: str | None = None  # type: ignore[assignment]
+    """As policy.model; null shares the policy's engine."""
+    persona: str = "auto"
+    """As policy.persona; with `auto` and no model of its own, the policy's persona."""
+    sampling: SecondSampling = SecondSampling()
+
+
 class NarratorSettings(EngineSettings):
     """Who turns a journey into one thought."""
 
@@ -76,6 +92,7 @@ class GenerateSettings(Settings):
     checkers: CheckerSettings = CheckerSettings()
     policy: PolicySettings = PolicySettings()
     critic: CriticSettings = CriticSettings()
+    second: SecondSettings = SecondSettings()
     narrator: NarratorSettings = NarratorSettings()
     export: ExportSettings = ExportSettings()
     decontaminate: DecontaminationSettings = DecontaminationSettings()
@@ -108,7 +125,7 @@ class GenerateSettings(Settings):
         config = self.model_dump(mode="json")
         for key in ("name", "runs_dir", "concurrency", "narrator", "export", "decontaminate"):
             del config[key]
-        for role in ("policy", "critic"):
+        for role in ("policy", "critic", "second"):
             for key in MACHINE_KEYS:
                 del config[role][key]
         return config

@@ -22,6 +22,7 @@ class Provenance(Record):
     protocol: str
     policy: Voice
     critic: Voice | None = None
+    second: Voice | None = None
     narrator: str = "template"
     problems: str
     """The source in a few words: `reasoning-gym: chain_sum` or a file's name."""
@@ -89,6 +90,7 @@ def _from(run: Provenance) -> str:
         "problems": f"{run.num_problems} from {run.problems}",
         "protocol": run.protocol,
         "policy": f"{run.policy.persona} ({run.policy.model})",
+        **({"second policy": f"{run.second.persona} ({run.second.model})"} if run.second else {}),
         "critic": critic,
         "narrator": run.narrator,
         "seed": str(run.seed),

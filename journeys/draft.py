@@ -15,7 +15,7 @@ from journeys.record import (
     Verification,
     Voice,
 )
-from journeys.tree import Tree, cost_of
+from journeys.tree import Tree
 from settings import Settings
 
 
@@ -52,6 +52,7 @@ class Draft:
         protocol: str,
         policy: Voice,
         critic: Voice | None = None,
+        second: Voice | None = None,
         turns: Iterable[Turn] = (),
         tree: Tree | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Draft:
         self.protocol = protocol
         self.policy = policy
         self.critic = critic
+        self.second = second
         self.turns: list[Turn] = []
         self.path: list[Turn] = []
         self.abandoned: list[Turn] = []
@@ -111,12 +113,25 @@ class Draft:
             self.tokens += turn.policy_cost.completion_tokens + turn.critic_cost.completion_tokens
             self.seconds += turn.policy_cost.seconds + turn.critic_cost.seconds
 
+    def until(self, count: int) -> "Draft":
+        """A draft of its own, as this one was after its first `count` turns."""
+        return Draft(
+            self.id,
+            self.problem,
+            attempt=self.attempt,
+            seed=self.seed,
+            protocol=self.protocol,
+            policy=self.policy,
+            critic=self.critic,
+            second=self.second,
+            turns=self.turns[:count],
+        )
+
     def keep(self, tree: Tree) -> None:
         """Take up what a search grew. Raises ValueError when there are turns already."""
         if self.turns:
             raise ValueError(f"{self.id}: a search comes before the first turn")
-        cost = cost_of(tree.nodes)
-        self.tree, self.tokens, self.seconds = tree, cost.completion_tokens, cost.seconds
+        self.tree, self.tokens, self.seconds = tree, tree.cost.completion_tokens, tree.cost.seconds
 
     def spent(self, budgets: Budgets) -> StopReason | None:
         """The budget that is used up, if one is."""
@@ -154,6 +169,7 @@ class Draft:
             protocol=self.protocol,
             policy=self.policy,
             critic=self.critic,
+            second=self.second,
             turns=tuple(self.turns),
             stop_reason=stop_reason,
             verification=verification,
@@ -164,7 +180,7 @@ class Draft:
 
     def _search_cost(self) -> Cost:
         """Of the steps of the tree that are not among the turns."""
-        total = cost_of(self.tree.nodes) if self.tree else Cost()
+        total = self.tree.cost if self.tree else Cost()
         for turn in self.turns if self.tree else ():
             total = total.minus(turn.policy_cost).minus(turn.critic_cost)
         return total

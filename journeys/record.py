@@ -73,7 +73,8 @@ Ruling = Literal[
     "answer_ends",  # continue on a step that answers: terminate
     "evidence_overrules",  # a checker found the step false: backtrack
     "no_evidence",  # the persona trusts checkers and they found nothing: backtrack demoted to reflect
-    "keep_clamped",  # the critic wanted to keep the step it rejects, or more steps than there are
+    "keep_clamped",  # the critic wanted to keep the step it rejects, or more steps than there are, or, where another
+    # step for the same place is told behind it, fewer
     "reflect_budget",  # one reflection too many in a row: continue
     "refused_answer",  # the verifier said no and a retry was left: backtrack from the answer
 ]
@@ -112,6 +113,26 @@ class Cost(Record):
         )
 
 
+Author = Literal["policy", "second", "both"]
+"""Who wrote a step; `both` where two policies wrote the same."""
+
+
+class Rival(Record):
+    """A step that was written for the same place as a turn's and is no turn of its own.
+
+    What it took is counted in the costs of the turn that it stands beside.
+    """
+
+    step: str
+    by: Author
+    verdict: Verdict
+    """What was thought of it. It moved nothing: `backtrack` says that it was held to be wrong."""
+    evidence: tuple[Evidence, ...] = ()
+    answer: str | None = None
+    finish: FinishReason = "stop"
+    confidence: float | None = None
+
+
 class Turn(Record):
     """One step with the verdict it met."""
 
@@ -133,6 +154,9 @@ class Turn(Record):
     finish: FinishReason = "stop"
     confidence: float | None = None
     """Mean token confidence of the step, where the engine gives log-probabilities (Marco-o1 v1, methods 5)."""
+    by: Author = "policy"
+    rival: Rival | None = None
+    """What else was written here, where two policies debate and only one step goes on."""
     policy_cost: Cost = Cost()
     critic_cost: Cost = Cost()
 
@@ -183,6 +207,8 @@ class Journey(Record):
     protocol: str
     policy: Voice
     critic: Voice | None = None
+    second: Voice | None = None
+    """The other policy, where the protocol has two."""
     turns: tuple[Turn, ...]
     stop_reason: StopReason
     verification: Verification | None = None

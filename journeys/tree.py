@@ -37,6 +37,10 @@ class Node(Record):
     """Rollouts that went through it."""
     value: float = 0.0
     """Sum of their rewards, each from -1 to 1."""
+    action: str = ""
+    """What the policy was asked for, where a search asks for more than steps (rStar, methods 4)."""
+    votes: tuple[str, ...] = ()
+    """Further samples of the step; `score` is the share of all of them that gave its answer."""
     finish: FinishReason = "stop"
     confidence: float | None = None
     policy_cost: Cost = Cost()
@@ -57,6 +61,21 @@ class Node(Record):
         return self.policy_cost.plus(self.judge_cost)
 
 
+class Completion(Record):
+    """What a second policy made of the beginning of a solution (mutual consistency, methods 4)."""
+
+    leaf: int
+    """The last step of that solution."""
+    shown: tuple[str, ...]
+    """The beginning that it was shown, in pieces."""
+    steps: tuple[str, ...]
+    """What it wrote."""
+    answer: str | None = None
+    agrees: bool = False
+    """Whether it came to the solution's answer."""
+    cost: Cost = Cost()
+
+
 class Tree(Record):
     """A search over one problem."""
 
@@ -65,6 +84,18 @@ class Tree(Record):
     rollouts: int = 0
     right_rollouts: int = 0
     """Of `rollouts`, those that came to a right answer."""
+    completions: tuple[Completion, ...] = ()
+    """What a second policy wrote to judge solutions by."""
+    chosen: int | None = None
+    """The last step of the way to be told, where the search itself says which."""
+
+    @property
+    def cost(self) -> Cost:
+        """What all that was written for it took."""
+        total = cost_of(self.nodes)
+        for completion in self.completions:
+            total = total.plus(completion.cost)
+        return total
 
     @property
     def difficulty(self) -> Literal["easy", "medium", "hard"] | None:

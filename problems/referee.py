@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from journeys.record import Evidence, Problem, Turn, Verification
 from problems.answers import final_answer
 from problems.checkers import CHECKERS, Scene, lucky_reasons
-from problems.verifier import Verifier
+from problems.verifier import Verifier, same_answer
 from settings import Settings
 
 
@@ -55,6 +55,10 @@ class Referee:
     async def verify(self, problem: Problem, answer: str | None) -> Verification:
         """Whether a final answer is right; the only method that reads the reference."""
         return await self._verifier.verify(problem, answer)
+
+    async def same(self, problem: Problem, first: str, second: str) -> bool:
+        """Whether two answers to a problem are the same; which of them is right has no part in it."""
+        return await same_answer(problem, first, second, self._verifier)
 
     async def warm(self) -> None:
         """Start what the first hard answer will need."""

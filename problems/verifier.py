@@ -123,6 +123,21 @@ class Verifier:
         return Verification(status="right" if reply["score"] == 1.0 else "wrong", given=given, method=method)
 
 
+async def same_answer(problem: Problem, first: str, second: str, verifier: Verifier) -> bool:
+    """Whether two answers are the same, by the comparison that grades this problem, the first in the reference's place.
+
+    A reasoning-gym scorer knows its own entry alone, and may hold several answers for right: there two answers are the
+    same when they are equal as numbers or as text.
+    """
+    if normal_text(first) == normal_text(second):
+        return True
+    if problem.verifier == "reasoning_gym":
+        value = plain_number(first, units=True)
+        return value is not None and value == plain_number(second, units=True)
+    stand_in = problem.model_copy(update={"answer": first})
+    return (await verifier.verify(stand_in, second)).status == "right"
+
+
 def equal_numbers(gold: str, answer: str) -> bool | None:
     """Exact equality where both are plain numbers; None where one is not, and something slower must decide.
 

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from protocols.best_of_n import BestOfN
+from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
+from protocols.rstar import RStar
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 from protocols.tree_search import TreeSearch
@@ -17,7 +19,7 @@ def _name_is_enough(value: Any) -> Any:
 
 
 AnyProtocol = Annotated[
-    BestOfN | Dialogue | MCTS | SelfCritique | Solo | TreeSearch,
+    BestOfN | Debate | Dialogue | MCTS | RStar | SelfCritique | Solo | TreeSearch,
     Field(discriminator="kind"),
 ]
 """Every protocol a recipe can name."""

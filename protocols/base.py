@@ -10,7 +10,7 @@ from journeys.draft import Budgets, Draft
 from journeys.record import Evidence, Journey, Problem, Turn, Verification
 from journeys.tree import Tree
 
-Role = Literal["policy", "critic", "self_critic"]
+Role = Literal["policy", "critic", "self_critic", "second"]
 
 
 class Referee(Protocol):
@@ -24,6 +24,8 @@ class Referee(Protocol):
 
     async def verify(self, problem: Problem, answer: str) -> Verification: ...
 
+    async def same(self, problem: Problem, first: str, second: str) -> bool: ...
+
     def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]: ...
 
 
@@ -36,6 +38,8 @@ class Cast:
     budgets: Budgets
     critic: Critic | None = None
     trust: Trust = "both"
+    second: Policy | None = None
+    """Another policy, for protocols that name the role."""
 
 
 class GrowsJourneys(Protocol):

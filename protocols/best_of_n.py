@@ -3,6 +3,7 @@
 `select: verifier` is rejection sampling, STILL-2's explore (methods 2: up to 20 solutions a problem, those with the
 right answer are kept): the shortest right one is told. `select: score` takes the one that a judge thinks best of, and
 the function that chooses is given scores and nothing else, so the reference answer has no way into it.
+`select: consistency` takes the one whose answer a second policy comes to as well (rStar; protocols/consistency.py).
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
+from protocols.consistency import Consistency, Solution, by_consistency
 from protocols.scoring import NEEDS, ScorerName
 from protocols.searching import attempt, searched, spent
 from protocols.walk import Visit
@@ -27,8 +29,10 @@ class BestOfN(Settings):
     kind: Literal["best-of-n"] = "best-of-n"
     n: int = Field(20, ge=1)
     """Solutions of each problem."""
-    select: Literal["score", "verifier"] = "verifier"
-    """Who says which is told: a judge, or the verifier (rejection sampling)."""
+    select: Literal["score", "verifier", "consistency"] = "verifier"
+    """Who says which is told: a judge, the verifier (rejection sampling), or a second policy's agreement."""
+    consistency: Consistency = Consistency()
+    """How the second policy is asked."""
     scorer: ScorerName = "checkers"
     """Who judges the steps; see protocols/scoring.py."""
     aggregate: Literal["mean", "min", "last"] = "min"
@@ -37,20 +41,25 @@ class BestOfN(Settings):
     @property
     def steps_a_turn(self) -> int:
         """What a dry run reckons with."""
-        return self.n
+        return self.n * (1 + self.consistency.cuts if self.select == "consistency" else 1)
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        return ("policy", *NEEDS.get(self.scorer, ()))
+        second: tuple[Role, ...] = ("second",) if self.select == "consistency" else ()
+        return ("policy", *second, *NEEDS.get(self.scorer, ()))
 
     def grow(self, draft: Draft, cast: Cast) -> AsyncIterator[Turn | Journey | Tree]:
         return searched(draft, cast, search=lambda: self._search(draft, cast), walk=self._walk)
 
     async def _search(self, draft: Draft, cast: Cast) -> Tree:
-        return _joined(await asyncio.gather(*(self._solution(draft, cast, number) for number in range(self.n))))
+        tree = _joined(await asyncio.gather(*(self._solution(draft, cast, number) for number in range(self.n))))
+        if self.select == "consistency":
+            return await by_consistency(draft, cast, tree, [Solution.of(way) for way in _ways(tree)], self.consistency)
+        return tree
 
     def _walk(self, tree: Tree) -> Iterator[Visit]:
-        return map(Visit, self._chosen([tree.way_to(node) for node in tree.nodes if node.id not in tree.children]))
+        chosen = self._chosen(_ways(tree)) if tree.chosen is None else tree.way_to(tree.nodes[tree.chosen])
+        return map(Visit, chosen)
 
     async def _solution(self, draft: Draft, cast: Cast, number: int) -> list[Node]:
         """One solution to its answer, or to where the budgets of a journey end it."""
@@ -84,6 +93,11 @@ class BestOfN(Settings):
                 return min(scores)
             case "last":
                 return scores[-1]
+
+
+def _ways(tree: Tree) -> list[tuple[Node, ...]]:
+    """The solutions, in the order in which they were drawn."""
+    return [tree.way_to(node) for node in tree.nodes if node.id not in tree.children]
 
 
 def _joined(solutions: Sequence[Sequence[Node]]) -> Tree:

@@ -2,14 +2,11 @@
 
 Source: rStar-Math (methods 3): UCT = Q + c sqrt(ln N / n) with c = 2, depth 16, a terminal reward of +1 or -1 that is
 backed up along the rollout, Q = mean reward, unsolved problems given more rollouts; and Marco-o1 (methods 5) for priors
-from token confidence. Rollouts of one problem run side by side under a virtual loss, in lockstep: what is chosen
-depends on the order of the rollouts and never on which reply came first.
+from token confidence. Rollouts of one problem run side by side (protocols/rollouts.py).
 """
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
@@ -18,6 +15,7 @@ from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
+from protocols.rollouts import Rollout, Rollouts
 from protocols.scoring import NEEDS, ScorerName
 from protocols.searching import attempt, erring, placed, searched, spent, without_twins
 from settings import Settings
@@ -65,74 +63,38 @@ class MCTS(Settings):
         )
 
 
-@dataclass
-class _Rollout:
-    """One way down. Its steps carry its virtual loss until it is backed up."""
-
-    path: list[int] = field(default_factory=list)
-
-    @property
-    def head(self) -> int | None:
-        return self.path[-1] if self.path else None
-
-
-class _Search:
+class _Search(Rollouts):
     """The tree while rollouts go through it."""
 
     def __init__(self, settings: MCTS, draft: Draft, cast: Cast) -> None:
+        super().__init__(c=settings.c, virtual_loss=settings.virtual_loss)
         self.settings = settings
         self.draft = draft
         self.cast = cast
-        self.nodes: list[Node] = []
-        self.children: dict[int | None, list[int]] = {}
-        self.under_way: dict[int, int] = {}
-        """Rollouts that have gone through a step and not come back."""
-        self.rollouts = self.right = 0
 
     async def run(self) -> Tree:
         for wanted in (self.settings.rollouts, *self.settings.more_rollouts):
             while self.rollouts < wanted and not spent(self.nodes, self.cast.budgets):
-                await self._side_by_side(min(self.settings.parallel, wanted - self.rollouts))
+                await self.side_by_side(min(self.settings.parallel, wanted - self.rollouts))
             if self.right:
                 break
         return Tree(nodes=tuple(self.nodes), rollouts=self.rollouts, right_rollouts=self.right)
 
-    async def _side_by_side(self, count: int) -> None:
-        """Some rollouts to their ends: all go down as far as they can, then all leaves are expanded at once."""
-        begun = [_Rollout() for _ in range(count)]
-        going = begun
-        while going:
-            for rollout in going:
-                self._descend(rollout)
-            going = [rollout for rollout in going if not self._ended(rollout)]
-            await self._expand(list(dict.fromkeys(rollout.head for rollout in going)))
-        for rollout in begun:
-            self._back_up(rollout)
-
-    def _descend(self, rollout: _Rollout) -> None:
+    def _descend(self, rollout: Rollout) -> None:
         while not self._ended(rollout) and (below := self.children.get(rollout.head)):
-            best = max(below, key=lambda place: (self.uct(self.nodes[place], rollout.head), -place))
-            rollout.path.append(best)
-            self.under_way[best] = self.under_way.get(best, 0) + 1
+            self.enter(rollout, self.best(below, rollout.head))
 
-    def uct(self, node: Node, parent: int | None) -> float:
-        """Q + c sqrt(ln N / n); a rollout under way counts as a visit that was lost. Unvisited: first of all."""
-        prior = self.settings.prior == "score" and node.score is not None
-        losses = self.under_way.get(node.id, 0)
-        visits = node.visits + losses + prior
-        if not visits:
-            return math.inf
-        value = node.value - self.settings.virtual_loss * losses + (2 * (node.score or 0.0) - 1 if prior else 0.0)
-        of_parent = sum(
-            self.nodes[place].visits + self.under_way.get(place, 0) + prior for place in self.children[parent]
-        )
-        return value / visits + self.settings.c * math.sqrt(math.log(max(1, of_parent)) / visits)
+    def _prior(self, node: Node) -> float | None:
+        return 2 * node.score - 1 if self.settings.prior == "score" and node.score is not None else None
 
-    def _ended(self, rollout: _Rollout) -> bool:
+    def _ended(self, rollout: Rollout) -> bool:
         if rollout.head is None:
             return False
         node = self.nodes[rollout.head]
         return node.answer is not None or node.refuted or len(rollout.path) >= self.settings.depth
+
+    async def _go_on(self, going: Sequence[Rollout]) -> None:
+        await self._expand(list(dict.fromkeys(rollout.head for rollout in going)))
 
     async def _expand(self, leaves: Sequence[int | None]) -> None:
         """Next steps of each leaf; each is asked for once, also where several rollouts have come to it."""
@@ -149,17 +111,9 @@ class _Search:
             self.nodes.append(node)
             self.children.setdefault(node.parent, []).append(node.id)
 
-    def _back_up(self, rollout: _Rollout) -> None:
+    def _reward(self, rollout: Rollout) -> float:
         """+1 for a right answer, -1 for a wrong one, for a step that is held to be wrong, and for no end at all."""
-        right = rollout.head is not None and self.nodes[rollout.head].right
-        self.rollouts += 1
-        self.right += right
-        for place in rollout.path:
-            self.under_way[place] -= 1
-            node = self.nodes[place]
-            self.nodes[place] = node.model_copy(
-                update={"visits": node.visits + 1, "value": node.value + (1.0 if right else -1.0)}
-            )
+        return 1.0 if rollout.head is not None and self.nodes[rollout.head].right else -1.0
 
 
 def _way(tree: Tree) -> tuple[Node, ...]:

@@ -17,20 +17,30 @@ from protocols.scoring import SCORERS, ScorerName
 from protocols.walk import Visit, walk
 
 
-async def attempt(draft: Draft, cast: Cast, way: Sequence[Node], number: int, *, scorer: ScorerName) -> Node:
+async def attempt(
+    draft: Draft, cast: Cast, way: Sequence[Node], number: int, *, scorer: ScorerName, action: str = ""
+) -> Node:
     """One next step after `way`: written, checked, judged and, where it answers, verified. Its id is given later.
 
     Args:
         number: tells it from its siblings; names and seeds depend on it, and on nothing that happened elsewhere.
+        action: what the policy is asked for, if not simply for a step.
     """
     path = tuple(
         Turn(id=node.id, parent=node.parent, step=node.step, verdict=Verdict(move=Move.CONTINUE)) for node in way
     )
     parent = way[-1].id if way else None
-    name = f"{draft.id}~{'root' if parent is None else parent}.{number}"
+    name = f"{draft.id}~{'root' if parent is None else parent}{action and '.'}{action}.{number}"
     question = draft.problem.question
     proposal = await cast.policy.propose(
-        PolicyView(journey_id=name, question=question, path=path, turns=path, seed=seed_for(draft.seed, name, "policy"))
+        PolicyView(
+            journey_id=name,
+            question=question,
+            path=path,
+            turns=path,
+            seed=seed_for(draft.seed, name, "policy"),
+            action=action,
+        )
     )
     evidence = cast.referee.check(question=question, path=path, step=proposal.step, abandoned=())
     answer = cast.referee.answer_in(proposal.step)
@@ -55,6 +65,7 @@ async def attempt(draft: Draft, cast: Cast, way: Sequence[Node], number: int, *,
         reason=score.reason,
         refuted=score.refuted,
         verification=None if answer is None else await cast.referee.verify(draft.problem, answer),
+        action=action,
         finish=proposal.finish,
         confidence=proposal.confidence,
         policy_cost=proposal.cost,

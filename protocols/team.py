@@ -72,12 +72,15 @@ class JourneyTeam(Team):
         budgets: Budgets = Budgets(),  # noqa: B008  (frozen)
         trust: Trust = "both",
         voices: tuple[Voice, Voice | None] = (Voice(persona="", model=""), None),
+        second: ChatAgent | None = None,
+        second_voice: Voice | None = None,
         seed: int = 0,
     ) -> None:
         self._protocol = protocol
         # A role never points back to its team: a team without reference cycles is freed the moment it is dropped.
-        self._roles = [_Role(agent) for agent in (policy, critic) if agent is not None]
+        self._roles = [_Role(agent) for agent in (policy, critic, second) if agent is not None]
         self._voices = voices
+        self._second_voice = second_voice
         self._seed = seed
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
@@ -87,6 +90,7 @@ class JourneyTeam(Team):
             referee=referee,
             budgets=budgets,
             trust=trust,
+            second=self._roles[-1] if second else None,
         )
         self.draft: Draft | None = None
         self.journey: Journey | None = None
@@ -155,6 +159,7 @@ class JourneyTeam(Team):
 
     def continue_from(self, draft: Draft) -> None:
         """Make `draft` the journey that the next `run` without a task goes on with."""
+        draft.second = self._second_voice or draft.second  # the store's rows have no place for it; the recipe binds it
         self.draft, self.journey = draft, None
 
     async def reset(self) -> None:
@@ -200,6 +205,7 @@ class JourneyTeam(Team):
             protocol=self._protocol.kind,
             policy=policy,
             critic=critic,
+            second=self._second_voice,
             turns=turns,
         )
 

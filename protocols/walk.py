@@ -35,7 +35,8 @@ def walk(
     """
     trips, room = most_trips, most_visits - len(way)
     for depth, node in enumerate(way[:most_visits]):
-        wrong = [trip for child in tree.children.get(node.parent, ()) if (trip := _trip(tree, child, draw))]
+        others = [child for child in tree.children.get(node.parent, ()) if child is not node]
+        wrong = [trip for child in others if (trip := _trip(tree, child, draw))]
         draw.shuffle(wrong)
         for trip in [trip for trip in wrong if len(trip) <= room][: trials - 1]:
             if trips == 0 or len(trip) > room:

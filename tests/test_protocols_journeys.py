@@ -26,8 +26,10 @@ from journeys.record import (
 from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
+from protocols.rstar import RStar
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
 from protocols.tree_search import TreeSearch
@@ -39,9 +41,13 @@ PROTOCOLS: list[GrowsJourneys] = [
     Dialogue(),
     Solo(),
     SelfCritique(),
+    Debate(),
     TreeSearch(width=3, depth=4, beam=3),
     BestOfN(n=4),
     BestOfN(n=3, select="score", scorer="critic", aggregate="mean"),
+    BestOfN(n=3, select="consistency"),
+    RStar(rollouts=5, votes=2, steps=2),
+    RStar(rollouts=4, votes=3, scorer="critic", parallel=3, depth=3),
     MCTS(rollouts=5, more_rollouts=(8,), width=2, depth=5),
     MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="critic", prior="score", parallel=3),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
@@ -91,6 +97,9 @@ class Checks:
         status = "right" if answer == problem.answer else "wrong"
         return Verification(status=status, given=answer, method="text")
 
+    async def same(self, problem: Problem, first: str, second: str) -> bool:
+        return first == second
+
     def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]:
         return ("no step leads there",) if len(path) == 1 else ()
 
@@ -101,11 +110,16 @@ def grow(protocol: GrowsJourneys, seed: int, budgets: Budgets) -> tuple[list[Tur
 
 
 def grow_from(
-    protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = (), tree: Tree | None = None
+    protocol: GrowsJourneys,
+    seed: int,
+    budgets: Budgets,
+    turns: Sequence[Turn] = (),
+    tree: Tree | None = None,
+    speaker: RandomSpeaker | None = None,
 ) -> tuple[list[Turn], Journey, Tree | None]:
     """The turns that were added, the journey, and what was searched, from what the store holds."""
-    speaker = RandomSpeaker(seed)
-    cast = Cast(policy=speaker, critic=speaker, referee=Checks(), budgets=budgets)
+    speaker = speaker or RandomSpeaker(seed)
+    cast = Cast(policy=speaker, critic=speaker, second=speaker, referee=Checks(), budgets=budgets)
     draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> tuple[list[Turn], Journey]:
@@ -116,6 +130,10 @@ def grow_from(
 
     result = asyncio.run(run())
     written = {turn.step for turn in result[1].turns} | {node.step for node in (draft.tree or Tree()).nodes}
+    written |= {turn.rival.step for turn in result[1].turns if turn.rival}
+    if draft.tree:
+        written |= {vote for node in draft.tree.nodes for vote in node.votes}
+        written |= {step for completion in draft.tree.completions for step in completion.steps}
     for shown in speaker.seen:
         assert GOLD not in shown or any(GOLD in step for step in written), "the reference reached a prompt by itself"
     return *result, draft.tree
