@@ -144,6 +144,7 @@ SETS_IN_WORDS = {
     "shortcut_sft": "`prompt`, `completion`: the same prompts, only the steps that stood",
     "preferences": "`prompt`, `chosen`, `rejected`: `kind` is `outcome` or `step`",
     "step_labels": "`prompt`, `completions`, `labels`: stepwise supervision",
+    "ppm": "`prompt`, `chosen`, `rejected`, `weight`: steps that a search tried in one place, for a reward model",
 }
 
 LIMITS = """## Known limits

@@ -1,9 +1,10 @@
-"""From a store to training data: four sets of rows, each as JSONL and Parquet, and a card that says what they are.
+"""From a store to training data: five sets of rows, each as JSONL and Parquet, and a card that says what they are.
 
     journey_sft    the whole thought, wrong turns and repairs included        prompt, completion
     shortcut_sft   the same prompts, the path alone                           prompt, completion
     preferences    outcome pairs and step pairs                               prompt, chosen, rejected
     step_labels    what is known about single steps                           prompt, completions, labels
+    ppm            steps that a search tried in the same place, by Q          prompt, chosen, rejected, weight
 
 Column names and types are those of TRL's datasets. Rows come in the order of the problems, so the same store always
 gives the same files; one problem's journeys are in memory at a time.
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 from journeys.card import Provenance, write_card
 from journeys.formats import ExportSettings, breaks_tags, completion, prompt, spans_json, written_out
-from journeys.preferences import outcome_pairs, step_pairs
+from journeys.preferences import outcome_pairs, ppm_row, searched_pair, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
 from journeys.step_labels import step_labels
@@ -26,11 +27,12 @@ from journeys.stitching.thought import Thought
 from journeys.stitching.thought import stitch as by_template
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
+from journeys.tree_pairs import tree_pairs
 from settings.files import write_json
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 
-SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
+SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels", "ppm")
 CONTAMINATED = "contaminated.json"
 """Beside the sets: the problems that were left out because a file of evaluation problems holds them too, and where."""
 Refusal = Literal["unsolved", "lucky", "hinted", "guessed", "contaminated", "tags_in_text", "gate"]
@@ -78,7 +80,7 @@ def export(
     dirty: Mapping[str, str] = {},
     stitch: Callable[..., Thought] | None = None,
 ) -> ExportCounts:
-    """Write the four sets and their card into `folder`, replacing earlier ones.
+    """Write the five sets and their card into `folder`, replacing earlier ones.
 
     Thoughts come from the store; a journey without one is told by `stitch`, by default the template in the settings'
     layout. `dirty` names the problems to leave out
@@ -137,8 +139,19 @@ class _Exporter:
             if refusal != "contaminated":
                 for row in step_labels(journey, accepted=refusal is None):
                     yield "step_labels", row
+                yield from self._searched(journey)
         for pair in outcome_pairs(right, wrong, self.settings):
             yield "preferences", pair
+
+    def _searched(self, journey: Journey) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Pairs out of the tree that was searched for a journey, solved or not."""
+        tree = self.store.tree(journey.id)
+        for pair in tree_pairs(tree, self.settings.tree_pairs) if tree else ():
+            steps = (node.step for side in (pair.before, pair.better, pair.worse) for node in side)
+            if all(step.strip() and not breaks_tags(step, self.settings) for step in steps):
+                yield "ppm", ppm_row(journey, pair, self.settings)
+                if row := searched_pair(journey, pair, self.settings, self._shortcut):
+                    yield "preferences", row
 
     def counts(self, rows: dict[str, int]) -> ExportCounts:
         return ExportCounts(
