@@ -59,7 +59,9 @@ def _front_matter(settings: ExportSettings, counts: "ExportCounts") -> str:
 
 
 def _what(settings: ExportSettings, counts: "ExportCounts", run: Provenance) -> str:
-    rows = "\n".join(f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items())
+    rows = "\n".join(
+        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items() if name in counts.rows
+    )
     opens, closes = _inline(settings.around.open), _inline(settings.around.close)
     return f"""# {_inline(run.name)}: reflective long thoughts
 

@@ -1,10 +1,13 @@
-"""From a store to training data: five sets of rows, each as JSONL and Parquet, and a card that says what they are.
+"""From a store to training data: four sets of rows, each as JSONL and Parquet, and a card that says what they are.
 
     journey_sft    the whole thought, wrong turns and repairs included        prompt, completion
     shortcut_sft   the same prompts, the path alone                           prompt, completion
     preferences    outcome pairs and step pairs                               prompt, chosen, rejected
     step_labels    what is known about single steps                           prompt, completions, labels
-    ppm            steps that a search tried in the same place, by Q          prompt, chosen, rejected, weight
+
+and of a run that searched a fifth:
+
+    ppm            steps that were tried in the same place, by their Q        prompt, chosen, rejected, weight
 
 Column names and types are those of TRL's datasets. Rows come in the order of the problems, so the same store always
 gives the same files; one problem's journeys are in memory at a time.
@@ -32,7 +35,9 @@ from settings.files import write_json
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 
-SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels", "ppm")
+SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
+SEARCHED = (*SETS, "ppm")
+"""What a run has whose protocol searches."""
 CONTAMINATED = "contaminated.json"
 """Beside the sets: the problems that were left out because a file of evaluation problems holds them too, and where."""
 Refusal = Literal["unsolved", "lucky", "hinted", "guessed", "contaminated", "tags_in_text", "gate"]
@@ -80,7 +85,7 @@ def export(
     dirty: Mapping[str, str] = {},
     stitch: Callable[..., Thought] | None = None,
 ) -> ExportCounts:
-    """Write the five sets and their card into `folder`, replacing earlier ones.
+    """Write the sets and their card into `folder`, replacing earlier ones.
 
     Thoughts come from the store; a journey without one is told by `stitch`, by default the template in the settings'
     layout. `dirty` names the problems to leave out
@@ -90,11 +95,12 @@ def export(
         UserError: the folder cannot be written or the disk is full.
     """
     exporter = _Exporter(store, settings, dirty, stitch or partial(by_template, layout=settings.layout))
-    with row_files(folder, SETS, settings.format) as files:
+    sets = SEARCHED if store.has_trees else SETS
+    with row_files(folder, sets, settings.format) as files:
         for _, attempts in groupby(store.journeys(), key=lambda journey: journey.problem.id):
             for name, row in exporter.rows(attempts):
                 files[name].add(row)
-        rows = {name: files[name].rows for name in SETS}
+        rows = {name: files[name].rows for name in sets}
         counts = exporter.counts(rows)
         hidden = files["journey_sft"].folder
         write_json(hidden / CONTAMINATED, dict(dirty))

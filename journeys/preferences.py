@@ -64,9 +64,7 @@ def step_pairs(journey: Journey, settings: ExportSettings, stitch: Stitch) -> It
         yield pair | {"why": why}
 
 
-def searched_pair(
-    journey: Journey, pair: TreePair, settings: ExportSettings, stitch: Stitch
-) -> dict[str, Any] | None:
+def searched_pair(journey: Journey, pair: TreePair, settings: ExportSettings, stitch: Stitch) -> dict[str, Any] | None:
     """Two steps that a search tried in the same place as a pair; None for whole solutions, or where nothing differs."""
     if len(pair.better) > 1 or len(pair.worse) > 1:
         return None

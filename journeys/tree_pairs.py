@@ -21,7 +21,7 @@ class TreePairSettings(Settings):
     margin: float = Field(0.5, gt=0, le=2)
     """What the better step's Q (from -1 to 1) must have over the other's."""
     distance: int = Field(20, ge=1)
-    """Characters that must be changed to make one out of the other. Policies that write short lines need a smaller one."""
+    """Characters that must change to make one out of the other. Policies that write short lines need a smaller one."""
     per_side: int = Field(2, ge=1)
     """Steps taken on either side of a node; where one side has a single one, up to twice as many of the other."""
 
