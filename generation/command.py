@@ -157,8 +157,10 @@ async def _speak(settings: GenerateSettings, *, store: Store, company: Company, 
 def _account(store: Store, company: Company, *, seconds: float) -> None:
     """Add this session's time and engine faults to those of the sessions before it."""
     faults = Counter(json.loads(store.meta("engine_faults") or "{}"))
-    for engine in (*company.engines, *([company.reward] if company.reward else [])):
+    for engine in company.engines:
         faults.update(engine.faults)
+    if company.reward:
+        faults.update(company.reward.faults)
     store.set_meta("engine_faults", json.dumps(faults))
     store.set_meta("seconds", str(float(store.meta("seconds") or 0) + seconds))
     store.flush()

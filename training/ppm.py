@@ -125,7 +125,7 @@ def _facts(
         "kinds": dict(kinds),
         "questions": len({pair.question for pair in pairs}),
         "left_out": {},
-        "lengths": lengths(rows),
+        "lengths": lengths([pair.longer for pair in rows]),
         "learnt_tokens": 2 * len(rows),
         "objective": f"-log sigmoid(better - worse), weighted by pair{center}",
         "tags": {},

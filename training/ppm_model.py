@@ -30,7 +30,8 @@ def open_ppm(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
     config.num_labels = 1
     try:
         with torch.device("meta"):  # the trunk is there already
-            model: Any = AutoModelForSequenceClassification.from_config(config, attn_implementation=settings.attention)
+            kind: Any = AutoModelForSequenceClassification
+            model = kind.from_config(config, attn_implementation=settings.attention)
         setattr(model, model.base_model_prefix, causal.base_model)
         # In float32 as every trained weight: small steps vanish in bfloat16.
         head = torch.nn.Linear(model.score.in_features, 1, bias=False)

@@ -22,13 +22,21 @@ class WeightedCollator(DataCollatorForPreference):
 
 
 class PairRanker(RewardTrainer):
-    """Learns to score the chosen side of each pair higher, by the pair's weight."""
+    """Learns to score the chosen side of each pair higher, by the pair's weight.
+
+    Args:
+        center: weight of the squared sum of both scores.
+    """
+
+    def __init__(self, *, center: float, **options: Any) -> None:
+        self.center = center
+        super().__init__(**options)
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["chosen_ids", "rejected_ids", "weight"]
+        self._signature_columns = ["chosen_ids", "rejected_ids", "weight"]  # type: ignore[assignment]
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Left out: training/card.py writes the model's."""
@@ -42,8 +50,9 @@ class PairRanker(RewardTrainer):
         where it is alone in its batch.
         """
         weight = inputs.pop("weight")
-        _, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
-        loss = ranking_loss(outputs.logits.squeeze(-1), weight, center=self.args.center_rewards_coefficient or 0.0)
+        counted: Any = super().compute_loss
+        _, outputs = counted(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
+        loss = ranking_loss(outputs.logits.squeeze(-1), weight, center=self.center)
         return (loss, outputs) if return_outputs else loss
 
 
@@ -71,10 +80,10 @@ def reward_trainer(
         **arguments,
         max_length=None,  # TRL would leave longer pairs out without a word; here they are an error
         pad_to_multiple_of=WIDTH,
-        center_rewards_coefficient=settings.center or None,
         per_device_eval_batch_size=settings.batch,
     )
     return PairRanker(
+        center=settings.center,
         model=model,
         args=config,
         data_collator=WeightedCollator(pad_token_id=tokenizer.pad_token_id, pad_to_multiple_of=WIDTH),

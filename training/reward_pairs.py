@@ -11,7 +11,7 @@ from engines.rewards.layouts import PPMLayout
 from settings import UserError
 from training.ppm_settings import PPMSettings
 from training.rows import Source, messages, read_all, written
-from training.tokens import check_length
+from training.tokens import Encoded, check_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,13 @@ class EncodedRewards:
     rejected: "array[int]"
     weight: float
 
+    @property
+    def longer(self) -> Encoded:
+        """The longer side as a row that is all prompt: nothing in it is written."""
+        return Encoded(max(self.chosen, self.rejected, key=len), array("i"))
+
     def __len__(self) -> int:
-        """Of the longer side."""
-        return max(len(self.chosen), len(self.rejected))
+        return len(self.longer)
 
 
 def read_reward_pairs(settings: PPMSettings) -> tuple[list[RewardPair], Counter[str]]:
@@ -57,9 +61,12 @@ def encode_rewards(pairs: Iterable[RewardPair], layout: PPMLayout, *, settings: 
     """Pairs as the ids that a scorer will make of the same steps. Raises UserError for one that is too long."""
     encoded = []
     for pair in pairs:
-        sides = [array("i", layout.chain(pair.question, [text]).ids) for text in (pair.chosen, pair.rejected)]
-        check_length(max(map(len, sides)), pair.source, max_length=settings.max_length, what="side of a pair")
-        encoded.append(EncodedRewards(*sides, pair.weight))
+        chosen, rejected = (
+            array("i", layout.chain(pair.question, [text]).ids) for text in (pair.chosen, pair.rejected)
+        )
+        one = EncodedRewards(chosen, rejected, pair.weight)
+        check_length(len(one), pair.source, max_length=settings.max_length, what="side of a pair")
+        encoded.append(one)
     return encoded
 
 

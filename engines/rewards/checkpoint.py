@@ -71,9 +71,9 @@ def layout_of(place: str, settings: RewardSettings) -> Layout:
     if (folder / OWN_FILE).is_file():
         named = read_yaml(folder / OWN_FILE).get("layout")
         known: tuple[Layout, ...] = get_args(Layout)
-        if named in known:
-            return named
-        raise UserError(f"{folder / OWN_FILE}: layout: {named!r} is none of {', '.join(known)}")
+        if (layout := next((one for one in known if one == named), None)) is None:
+            raise UserError(f"{folder / OWN_FILE}: layout: {named!r} is none of {', '.join(known)}")
+        return layout
     if folder.is_dir() and _holder(folder) is not None:
         return "skywork"
     raise UserError(
