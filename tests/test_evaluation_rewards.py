@@ -84,7 +84,7 @@ async def test_an_evaluation_scores_its_samples_once_and_chooses_by_them(
     rows = [json.loads(line) for line in (outcome.folder.path / "rewards.jsonl").read_text().splitlines()]
     assert len(rows) == 9
     assert {len(row["steps"]) for row in rows} == {2}, "the line and the answer, without tags"
-    best = {}
+    best: dict[str, tuple[float, int]] = {}
     for row in rows:
         if row["steps"][-1] > best.get(row["problem_id"], (-1.0, 0))[0]:
             best[row["problem_id"]] = (row["steps"][-1], row["sample"])
