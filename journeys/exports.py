@@ -151,7 +151,8 @@ class _Exporter:
 
     def _searched(self, journey: Journey) -> Iterator[tuple[str, dict[str, Any]]]:
         """Pairs out of the tree that was searched for a journey, solved or not."""
-        tree = self.store.tree(journey.id)
+        # Other searches back up something else than the verifier's word (rstar: a share of votes), or nothing.
+        tree = self.store.tree(journey.id) if journey.protocol == "mcts" else None
         for pair in tree_pairs(tree, self.settings.tree_pairs) if tree else ():
             steps = (node.step for side in (pair.before, pair.better, pair.worse) for node in side)
             if all(step.strip() and not breaks_tags(step, self.settings) for step in steps):
