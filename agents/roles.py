@@ -62,6 +62,8 @@ class Judgement(Record):
 
     verdict: Verdict
     parse: Literal["ok", "repaired", "failed"] = "ok"
+    score: float | None = None
+    """How right the step is, from 0 to 1, where the judge is one that says so."""
     cost: Cost = Cost()
 
 

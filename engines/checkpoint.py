@@ -76,12 +76,14 @@ def open_model(settings: EngineSettings, *, attention: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     name = resolve(settings.model)
+    if (Path(name) / "reward.yaml").is_file():
+        raise UserError(f"model: {settings.model}: is a reward model and writes nothing; name it as reward.model")
     base = adapter_base(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"trust_remote_code": False}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            base or name, dtype=_dtype(settings), use_safetensors=True, attn_implementation=attention, **options
+            base or name, dtype=dtype_of(settings), use_safetensors=True, attn_implementation=attention, **options
         )
         if base:
             from peft import PeftModel
@@ -90,7 +92,7 @@ def open_model(settings: EngineSettings, *, attention: str) -> tuple[Any, Any]:
         own_tokenizer = any((Path(name) / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
         tokenizer = AutoTokenizer.from_pretrained(base if base and not own_tokenizer else name, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:
-        raise UserError(f"model: {settings.model}: cannot be opened: {_first_line(error)}") from None
+        raise UserError(f"model: {settings.model}: cannot be opened: {first_line(error)}") from None
     return model.to(device).eval(), tokenizer
 
 
@@ -100,7 +102,7 @@ def context_window(model: Any, settings: EngineSettings) -> int:
     return min(settings.max_model_len, own) if settings.max_model_len else own
 
 
-def _dtype(settings: EngineSettings) -> Any:
+def dtype_of(settings: EngineSettings) -> Any:
     import torch
 
     if settings.dtype != "auto":
@@ -112,6 +114,6 @@ def _dtype(settings: EngineSettings) -> Any:
     return torch.bfloat16 if has_bf16 else torch.float32
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{lines[0] if lines else type(error).__name__:.240}"

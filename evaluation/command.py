@@ -12,6 +12,8 @@ from autogen_core.models import LLMMessage
 
 from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
+from engines.rewards.contract import RewardSettings
+from engines.rewards.open import open_reward
 from evaluation.asking import Candidate
 from evaluation.card import write_into_card
 from evaluation.compare import comparisons
@@ -19,6 +21,7 @@ from evaluation.facts import FactReader, ProblemFacts
 from evaluation.folder import EvaluationFolder
 from evaluation.plot import draw
 from evaluation.progress import ProgressView
+from evaluation.rewards import key_of, name_of, read_rewards, score_samples
 from evaluation.sampling import Ending, Sampler
 from evaluation.scores import scored
 from evaluation.settings import EvaluateSettings
@@ -63,6 +66,8 @@ async def evaluate(
         UserError: something the user can mend; found before a model loads wherever it can be known.
     """
     candidates = [Candidate.of(model, settings) for model in settings.models]
+    if settings.reward:
+        open_reward(settings.reward)  # what is wrong with it is said before anything is sampled
     problems = load_problems(settings.problems, count=settings.num_problems, seed=settings.seed)
     folder = EvaluationFolder(settings.folder(recipe))
     outcome = Outcome(folder, None)
@@ -73,6 +78,8 @@ async def evaluate(
                 ending = await _sample(candidate, problems, settings, folder, verifier, open_engine)
                 outcome.lost += ending.lost
                 outcome.last_error = ending.last_error or outcome.last_error
+            if settings.reward and not outcome.lost:
+                outcome.lost, outcome.last_error = await _reward(candidates, settings.reward, folder)
             if not outcome.lost:
                 facts = await _facts(candidates, problems, settings, folder, verifier)
                 outcome.result = _result(settings, folder, candidates, problems, facts)
@@ -121,6 +128,22 @@ async def _sample(
         await engine.close()
 
 
+async def _reward(
+    candidates: Sequence[Candidate], settings: RewardSettings, folder: EvaluationFolder
+) -> tuple[int, str]:
+    """The samples' missing rewards; where none is missing, no reward model is started."""
+    folder.rewards.open()
+    name, labels = name_of(settings), {candidate.label for candidate in candidates}
+    if all(folder.rewards.has(name, key_of(one)) for one in folder.samples if one.model in labels):
+        return 0, ""
+    reward = open_reward(settings)
+    try:
+        await reward.start()
+        return await score_samples(reward, folder.samples, labels, folder.rewards)
+    finally:
+        await reward.close()
+
+
 async def _facts(
     candidates: Sequence[Candidate],
     problems: Sequence[Problem],
@@ -128,7 +151,9 @@ async def _facts(
     folder: EvaluationFolder,
     verifier: Verifier,
 ) -> dict[str, list[ProblemFacts]]:
-    reader = FactReader({problem.id: problem for problem in problems}, verifier, best_of=settings.best_of)
+    rewards = read_rewards(folder.rewards, settings.reward, settings.aggregate) if settings.reward else {}
+    by_id = {problem.id: problem for problem in problems}
+    reader = FactReader(by_id, verifier, scorers=settings.scorers, rewards=rewards)
     return await reader.read(folder.samples, [one.label for one in candidates], samples=settings.samples)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from evaluation.efficiency import by_operations, outcome_efficiency, process_efficiency, solutions_of, spans
 from evaluation.reflection import Reflection, reflection_in
+from evaluation.rewards import Key
 from evaluation.samples import Sample, SampleFile
-from evaluation.selectors import SCORER_BY_NAME
+from evaluation.selectors import SCORER_BY_NAME, by_reward
 from journeys.record import Problem
 from problems.verifier import Verifier, same_answer
 
@@ -24,7 +25,7 @@ class Facts:
     group: int | None
     """Which of the problem's distinct answers it gave; None where it gave none that counts."""
     scores: tuple[float | None, ...]
-    """In the order of the recipe's `best_of`."""
+    """In the order of the recipe's scorers."""
     outcome_efficiency: float
     process_efficiency: float
     solutions: int
@@ -57,10 +58,17 @@ class ProblemFacts:
 class FactReader:
     """Reads samples of known problems; grades again only the answers stated on the way."""
 
-    def __init__(self, problems: Mapping[str, Problem], verifier: Verifier, *, best_of: Sequence[str]) -> None:
+    def __init__(
+        self,
+        problems: Mapping[str, Problem],
+        verifier: Verifier,
+        *,
+        scorers: Sequence[str],
+        rewards: Mapping[Key, float] = {},
+    ) -> None:
         self._problems = problems
         self._verifier = verifier
-        self._scorers = [SCORER_BY_NAME[name] for name in best_of]
+        self._scorers = [by_reward(rewards) if name == "reward" else SCORER_BY_NAME[name] for name in scorers]
         self._grades: dict[tuple[str, str], bool | None] = {}
         self._answers: dict[str, list[str]] = {}
         """For each problem the distinct answers met so far: the first of each group."""

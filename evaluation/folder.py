@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.asking import Candidate
+from evaluation.rewards import RewardFile
 from evaluation.samples import SampleFile
 from evaluation.settings import EvaluateSettings
 from journeys.database import hold_writer_lock
@@ -23,6 +24,7 @@ class EvaluationFolder:
         self.candidates = path / "models.json"
         """How each model was asked: what a resumed evaluation must agree on."""
         self.samples = SampleFile(path / "samples.jsonl")
+        self.rewards = RewardFile(path / "rewards.jsonl")
         self.result = path / "evaluation.json"
         self.table = path / "table.md"
         self.plot = path / "evaluation.png"

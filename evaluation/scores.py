@@ -50,6 +50,12 @@ def _selections(problems: Sequence[ProblemFacts], settings: EvaluateSettings) ->
         groups = [facts.group for facts in problem.samples]
         return maj_at(groups, right, k, seed=settings.seed)
 
+    def weighed(problem: ProblemFacts, k: int, scorer: int) -> float:
+        right = frozenset(facts.group for facts in problem.samples if facts.right and facts.group is not None)
+        groups = [facts.group for facts in problem.samples]
+        weights = [facts.scores[scorer] for facts in problem.samples]
+        return maj_at(groups, right, k, seed=settings.seed, weights=weights)
+
     def chosen(problem: ProblemFacts, k: int, scorer: int) -> float:
         scores = [facts.scores[scorer] for facts in problem.samples]
         return best_of(scores, [facts.right for facts in problem.samples], k)
@@ -59,12 +65,22 @@ def _selections(problems: Sequence[ProblemFacts], settings: EvaluateSettings) ->
         over = "all subsets" if maj_is_exact(n, k) else f"{SUBSETS} random subsets"
         majority[str(k)] = _estimate(problems, partial(voted, k=k), settings) | {"over": over}
     best: dict[str, Any] = {}
-    for number, name in enumerate(settings.best_of):
+    for number, name in enumerate(settings.scorers):
         if any(facts.scores[number] is not None for problem in problems for facts in problem.samples):
             best[name] = {
                 str(k): _estimate(problems, partial(chosen, k=k, scorer=number), settings) for k in settings.ks
             }
-    return {"maj_at": majority, "best_of": best}
+    found: dict[str, Any] = {"maj_at": majority, "best_of": best}
+    if "reward" in best:
+        at = settings.scorers.index("reward")
+        found["weighted_at"] = {
+            str(k): _estimate(problems, partial(weighed, k=k, scorer=at), settings) for k in settings.ks
+        }
+        k = settings.ks[-1]
+        found["reward_less_majority"] = {"k": k} | _estimate(
+            problems, lambda problem: chosen(problem, k, at) - voted(problem, k), settings
+        )
+    return found
 
 
 def _reflection(every: Sequence[Facts]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""One answer out of several samples, and how good that is: pass@k, maj@k, best-of-k. One sampling pass serves all.
+"""One answer out of several samples, and how good that is: pass@k, maj@k, best-of-k, a weighted vote.
 
-Each function takes the n samples of one problem and gives the chance, over subsets of k of them, that the selection is
-right. pass@k and best-of-k have closed forms; maj@k counts every subset where there are few, else random ones.
+One sampling pass serves all. Each function takes the n samples of one problem and gives the chance, over subsets of k
+of them, that the selection is right. pass@k and best-of-k have closed forms; votes count every subset where there are
+few, else random ones.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import Protocol
@@ -37,6 +38,15 @@ def shortest(sample: Sample) -> float | None:
     return None if sample.answer is None else -float(sample.tokens)
 
 
+def by_reward(rewards: Mapping[tuple[str, str, int], float]) -> Scorer:
+    """What a reward model thought of the sample, by its model, problem and number."""
+
+    def reward(sample: Sample) -> float | None:
+        return rewards.get((sample.model, sample.problem_id, sample.sample))
+
+    return reward
+
+
 SCORER_BY_NAME: dict[str, Scorer] = {"logprob": logprob, "shortest": shortest}
 
 
@@ -47,7 +57,14 @@ def pass_at(n: int, right: int, k: int) -> float:
     return 1.0 - math.comb(n - right, k) / math.comb(n, k)
 
 
-def maj_at(groups: Sequence[int | None], right: frozenset[int], k: int, *, seed: int) -> float:
+def maj_at(
+    groups: Sequence[int | None],
+    right: frozenset[int],
+    k: int,
+    *,
+    seed: int,
+    weights: Sequence[float | None] | None = None,
+) -> float:
     """The share of subsets of k samples whose majority answer is right.
 
     Votes are counted answer by answer; a tie goes to the answer that an earlier sample gave, and a sample without an
@@ -56,16 +73,19 @@ def maj_at(groups: Sequence[int | None], right: frozenset[int], k: int, *, seed:
     Args:
         groups: for each sample, in order, the number of its answer (equal ones share it) or None.
         right: the numbers of right answers.
+        weights: of each sample's vote, None for one that has none; without them every vote counts the same.
     """
     answers = sorted({group for group in groups if group is not None})
     if not right.intersection(answers):
         return 0.0
     given = np.array([[group == answer for answer in answers] for group in groups])
     chosen = _subsets(len(groups), k, seed)
-    votes = chosen.astype(np.int64) @ given.astype(np.int64)
+    weighed = np.ones(len(groups)) if weights is None else np.array([weight or 0.0 for weight in weights])
+    # Rounded, so that sums of the same weights in another order are equal.
+    votes = np.round(chosen @ (given * weighed[:, None]), 9)
     order = np.arange(len(groups))[None, :, None]
     first = np.where(chosen[:, :, None] & given[None], order, len(groups)).min(axis=1)
-    winner = (votes * (len(groups) + 1) - first).argmax(axis=1)
+    winner = np.where(votes == votes.max(axis=1, keepdims=True), first, len(groups) + 1).argmin(axis=1)
     won = np.isin(np.array(answers)[winner], list(right)) & (votes.max(axis=1) > 0)
     return float(won.mean())
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from engines.contract import EngineSettings, Sampling
+from engines.rewards.contract import RewardSettings
 from problems.sources import ProblemSettings
 from settings import Settings
 
-SCORERS = ("logprob", "shortest")
+SCORERS = ("logprob", "shortest", "reward")
 """By what best-of-k may choose; see evaluation/selectors.py."""
 
 MACHINE_KEYS = (
@@ -71,7 +72,11 @@ class EvaluateSettings(Settings):
     k: tuple[int, ...] | None = None
     """For pass@k, maj@k and best-of-k; null takes 1, 2, 4, ... and `samples` itself."""
     best_of: tuple[str, ...] = ("logprob",)
-    """Scorers for best-of-k: `logprob` (mean log-probability of a token) and `shortest`."""
+    """Scorers for best-of-k: `logprob` (mean log-probability of a token), `shortest`, `reward` (if named)."""
+    reward: RewardSettings | None = None
+    """A reward model that reads every sample's lines, for best-of-k and a weighted vote."""
+    aggregate: Literal["last", "min", "mean"] = "last"
+    """What of its lines' scores a sample is judged by: the last, which speaks of the whole, the lowest, or the mean."""
     compare: Literal["auto", "all", "first"] = "auto"
     """Which models are compared: every pair, or each with the first; `auto` takes every pair of up to five models."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -116,6 +121,8 @@ class EvaluateSettings(Settings):
                 f"samples: {self.samples} greedy samples of a problem are all the same; "
                 "set samples: 1 or sampling.temperature above 0"
             )
+        if "reward" in self.best_of and self.reward is None:
+            raise ValueError("best_of: reward needs reward.model, a folder that `train ppm` wrote or another's")
         if bad := [k for k in self.k or () if not 1 <= k <= self.samples]:
             raise ValueError(f"k: {bad[0]} needs as many samples of a problem, and samples is {self.samples}")
         return self
@@ -127,6 +134,11 @@ class EvaluateSettings(Settings):
             return tuple(sorted(set(self.k)))
         powers = [1 << exponent for exponent in range(self.samples.bit_length())]
         return tuple(sorted({*(k for k in powers if k <= self.samples), self.samples}))
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """By what best-of-k chooses: a reward model that is named is used."""
+        return (*self.best_of, "reward") if self.reward and "reward" not in self.best_of else self.best_of
 
     @property
     def wants_logprobs(self) -> bool:

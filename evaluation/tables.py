@@ -41,6 +41,8 @@ def _figures(evaluation: Mapping[str, Any]) -> Sheet:
     scorers = [(name, max(by, key=int)) for name, by in first.get("best_of", {}).items()]
     heads = ["model", "accuracy", *(f"pass@{k}" for k in ks), *(f"maj@{k}" for k in voted[-1:])]
     heads += [f"best of {k} ({name})" for name, k in scorers]
+    weighted = max(first.get("weighted_at", {}), key=int, default="")
+    heads += [f"vote@{weighted} (reward)"] if weighted else []
     heads += ["no answer", "cut off", "tokens", "right", "wrong"]
     rows = []
     for model in evaluation["models"]:
@@ -50,6 +52,9 @@ def _figures(evaluation: Mapping[str, Any]) -> Sheet:
         row += [percent(scores["pass_at"][k]["value"]) for k in ks]
         row += [percent(scores["maj_at"][k]["value"]) for k in voted[-1:]]
         row += [percent(best[name][k]["value"]) if name in best else "-" for name, k in scorers]
+        row += (
+            [percent(scores["weighted_at"][weighted]["value"]) if "weighted_at" in scores else "-"] if weighted else []
+        )
         row += [percent(scores["no_answer_rate"]["value"]), percent(scores["cut_off_rate"])]
         row += [number(scores["tokens"][kind]) for kind in ("mean", "right", "wrong")]
         rows.append(tuple(row))
@@ -60,6 +65,9 @@ def _figures(evaluation: Mapping[str, Any]) -> Sheet:
     note = f"{count} problems, {each} each; intervals of {level}: {how}."
     if voted:
         note += f" maj@{voted[-1]} over {first['maj_at'][voted[-1]]['over']}."
+    for model in evaluation["models"]:
+        if less := model["scores"].get("reward_less_majority"):
+            note += f" {model['model']}: best of {less['k']} (reward) less maj@{less['k']} {points(less)} points."
     return Sheet("Accuracy", tuple(heads), tuple(rows), note)
 
 

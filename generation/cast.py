@@ -12,6 +12,8 @@ from agents.persona import CriticPersona, PolicyPersona, load_critic, load_polic
 from agents.policy import PolicyAgent
 from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
+from engines.rewards.contract import RewardEngine
+from engines.rewards.open import open_reward
 from generation.settings import CriticSettings, GenerateSettings, NarratorSettings, SecondSettings
 from journeys.record import Voice
 from journeys.stitching.thought import Rewrite
@@ -78,6 +80,12 @@ class Company:
         return None if self.second is None else self._own(self.settings.second) or self.policy_engine
 
     @cached_property
+    def reward(self) -> RewardEngine | None:
+        """None where nobody asks it."""
+        wanted = self.settings.reward if "reward" in self.settings.protocol.roles else None
+        return open_reward(wanted) if wanted else None
+
+    @cached_property
     def rewrite(self) -> Rewrite | None:
         """The narrator, where it is a model."""
         if self._narrator is None:
@@ -116,6 +124,8 @@ class Company:
             referee=self.referee,
             budgets=self.settings.budgets,
             trust=self.critic.trust if self.critic else "critic",
+            reward=self.reward,
+            refuted_below=self.settings.reward.threshold if self.settings.reward else None,
             voices=self.voices,
             second=self._second_policy(),
             second_voice=self.second_voice,
@@ -125,6 +135,9 @@ class Company:
     async def __aenter__(self) -> Self:
         try:
             self._stack.callback(self.referee.close)
+            if reward := self.reward:
+                self._stack.push_async_callback(reward.close)
+                await reward.start()
             for engine in self.engines:
                 self._stack.push_async_callback(engine.close)
                 await engine.start()

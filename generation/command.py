@@ -159,6 +159,8 @@ def _account(store: Store, company: Company, *, seconds: float) -> None:
     faults = Counter(json.loads(store.meta("engine_faults") or "{}"))
     for engine in company.engines:
         faults.update(engine.faults)
+    if company.reward:
+        faults.update(company.reward.faults)
     store.set_meta("engine_faults", json.dumps(faults))
     store.set_meta("seconds", str(float(store.meta("seconds") or 0) + seconds))
     store.flush()

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from engines.contract import EngineSettings, SamplingOverride
+from engines.rewards.contract import RewardSettings
 from journeys.draft import Budgets
 from journeys.exports import ExportSettings
 from problems.referee import CheckerSettings
@@ -93,6 +94,8 @@ class GenerateSettings(Settings):
     policy: PolicySettings = PolicySettings()
     critic: CriticSettings = CriticSettings()
     second: SecondSettings = SecondSettings()
+    reward: RewardSettings | None = None
+    """The reward model of a search with `scorer: reward`."""
     narrator: NarratorSettings = NarratorSettings()
     export: ExportSettings = ExportSettings()
     decontaminate: DecontaminationSettings = DecontaminationSettings()
@@ -112,6 +115,12 @@ class GenerateSettings(Settings):
             raise ValueError("protocol.scorer: confidence needs policy.logprobs: true")
         return self
 
+    @model_validator(mode="after")
+    def _a_reward_model_is_named(self) -> Self:
+        if "reward" in self.protocol.roles and self.reward is None:
+            raise ValueError("protocol.scorer: reward needs reward.model, a folder that `train ppm` wrote or another's")
+        return self
+
     def folder(self, recipe: Path | None) -> Path:
         """The run's folder."""
         return Path(self.runs_dir) / (self.name or (recipe.stem if recipe else "run"))
@@ -125,7 +134,9 @@ class GenerateSettings(Settings):
         config = self.model_dump(mode="json")
         for key in ("name", "runs_dir", "concurrency", "narrator", "export", "decontaminate"):
             del config[key]
-        for role in ("policy", "critic", "second"):
+        if config["reward"] is None:  # as in the runs of releases that had no such key
+            del config["reward"]
+        for role in {"policy", "critic", "second", "reward"} & config.keys():
             for key in MACHINE_KEYS:
                 del config[role][key]
         return config

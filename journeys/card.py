@@ -59,7 +59,9 @@ def _front_matter(settings: ExportSettings, counts: "ExportCounts") -> str:
 
 
 def _what(settings: ExportSettings, counts: "ExportCounts", run: Provenance) -> str:
-    rows = "\n".join(f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items())
+    rows = "\n".join(
+        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items() if name in counts.rows
+    )
     opens, closes = _inline(settings.around.open), _inline(settings.around.close)
     return f"""# {_inline(run.name)}: reflective long thoughts
 
@@ -144,6 +146,7 @@ SETS_IN_WORDS = {
     "shortcut_sft": "`prompt`, `completion`: the same prompts, only the steps that stood",
     "preferences": "`prompt`, `chosen`, `rejected`: `kind` is `outcome` or `step`",
     "step_labels": "`prompt`, `completions`, `labels`: stepwise supervision",
+    "ppm": "`prompt`, `chosen`, `rejected`, `weight`: steps that a search tried in one place, for a reward model",
 }
 
 LIMITS = """## Known limits

@@ -5,6 +5,10 @@
     preferences    outcome pairs and step pairs                               prompt, chosen, rejected
     step_labels    what is known about single steps                           prompt, completions, labels
 
+and of a run that searched a fifth:
+
+    ppm            steps that were tried in the same place, by their Q        prompt, chosen, rejected, weight
+
 Column names and types are those of TRL's datasets. Rows come in the order of the problems, so the same store always
 gives the same files; one problem's journeys are in memory at a time.
 """
@@ -18,7 +22,7 @@ from typing import Any, Literal
 
 from journeys.card import Provenance, write_card
 from journeys.formats import ExportSettings, breaks_tags, completion, prompt, spans_json, written_out
-from journeys.preferences import outcome_pairs, step_pairs
+from journeys.preferences import outcome_pairs, ppm_row, searched_pair, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
 from journeys.step_labels import step_labels
@@ -26,11 +30,14 @@ from journeys.stitching.thought import Thought
 from journeys.stitching.thought import stitch as by_template
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
+from journeys.tree_pairs import tree_pairs
 from settings.files import write_json
 
 __all__ = ["SETS", "ExportCounts", "ExportSettings", "Provenance", "accepted", "export"]
 
 SETS = ("journey_sft", "shortcut_sft", "preferences", "step_labels")
+SEARCHED = (*SETS, "ppm")
+"""What a run has whose protocol searches."""
 CONTAMINATED = "contaminated.json"
 """Beside the sets: the problems that were left out because a file of evaluation problems holds them too, and where."""
 Refusal = Literal["unsolved", "lucky", "hinted", "guessed", "contaminated", "tags_in_text", "gate"]
@@ -78,7 +85,7 @@ def export(
     dirty: Mapping[str, str] = {},
     stitch: Callable[..., Thought] | None = None,
 ) -> ExportCounts:
-    """Write the four sets and their card into `folder`, replacing earlier ones.
+    """Write the sets and their card into `folder`, replacing earlier ones.
 
     Thoughts come from the store; a journey without one is told by `stitch`, by default the template in the settings'
     layout. `dirty` names the problems to leave out
@@ -88,11 +95,12 @@ def export(
         UserError: the folder cannot be written or the disk is full.
     """
     exporter = _Exporter(store, settings, dirty, stitch or partial(by_template, layout=settings.layout))
-    with row_files(folder, SETS, settings.format) as files:
+    sets = SEARCHED if store.has_trees else SETS
+    with row_files(folder, sets, settings.format) as files:
         for _, attempts in groupby(store.journeys(), key=lambda journey: journey.problem.id):
             for name, row in exporter.rows(attempts):
                 files[name].add(row)
-        rows = {name: files[name].rows for name in SETS}
+        rows = {name: files[name].rows for name in sets}
         counts = exporter.counts(rows)
         hidden = files["journey_sft"].folder
         write_json(hidden / CONTAMINATED, dict(dirty))
@@ -137,8 +145,20 @@ class _Exporter:
             if refusal != "contaminated":
                 for row in step_labels(journey, accepted=refusal is None):
                     yield "step_labels", row
+                yield from self._searched(journey)
         for pair in outcome_pairs(right, wrong, self.settings):
             yield "preferences", pair
+
+    def _searched(self, journey: Journey) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Pairs out of the tree that was searched for a journey, solved or not."""
+        # Other searches back up something else than the verifier's word (rstar: a share of votes), or nothing.
+        tree = self.store.tree(journey.id) if journey.protocol == "mcts" else None
+        for pair in tree_pairs(tree, self.settings.tree_pairs) if tree else ():
+            steps = (node.step for side in (pair.before, pair.better, pair.worse) for node in side)
+            if all(step.strip() and not breaks_tags(step, self.settings) for step in steps):
+                yield "ppm", ppm_row(journey, pair, self.settings)
+                if row := searched_pair(journey, pair, self.settings, self._shortcut):
+                    yield "preferences", row
 
     def counts(self, rows: dict[str, int]) -> ExportCounts:
         return ExportCounts(

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from journeys.record import Problem
 from journeys.stitching.page import Layout
 from journeys.stitching.thought import Thought
+from journeys.tree_pairs import TreePairSettings
 from settings import Settings
 
 
@@ -54,6 +55,8 @@ class ExportSettings(Settings):
     """Failed tries at one place, in a row, up to which a journey is accepted: a step found after more was guessed."""
     max_pairs_per_problem: int = Field(5, ge=0)
     """Outcome pairs; step pairs come on top."""
+    tree_pairs: TreePairSettings = TreePairSettings()
+    """Which steps of a search (protocol mcts) become pairs, in `ppm` and among the step pairs of `preferences`."""
     license: str = "other"
     """The licence named on the dataset card, as a Hugging Face licence id; questions and models have a say in it."""
 

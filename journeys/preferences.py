@@ -10,6 +10,8 @@ from typing import Any
 from journeys.formats import ExportSettings, completion, prompt, written_out
 from journeys.record import Journey, Move, Turn, Verdict, removals
 from journeys.stitching.thought import Thought
+from journeys.tree import Node
+from journeys.tree_pairs import TreePair
 
 Stitch = Callable[[Journey], Thought]
 """Tells a journey by its path alone."""
@@ -60,6 +62,41 @@ def step_pairs(journey: Journey, settings: ExportSettings, stitch: Stitch) -> It
             continue
         seen.add(rejected)
         yield pair | {"why": why}
+
+
+def searched_pair(journey: Journey, pair: TreePair, settings: ExportSettings, stitch: Stitch) -> dict[str, Any] | None:
+    """Two steps that a search tried in the same place as a pair; None for whole solutions, or where nothing differs."""
+    if len(pair.better) > 1 or len(pair.worse) > 1:
+        return None
+    way = [_as_turn(node, place) for place, node in enumerate(pair.before)]
+    better, worse = (_as_turn(side[0], len(way)) for side in (pair.better, pair.worse))
+    row = pair_of_steps(journey.model_copy(update={"turns": tuple(way)}), better, worse, settings, stitch)
+    # The tree's steps are not turns of the journey.
+    return row and row | {"why": f"search: Q {pair.margin:+.2f}", "chosen_turn": None, "rejected_turn": None}
+
+
+def ppm_row(journey: Journey, pair: TreePair, settings: ExportSettings) -> dict[str, Any]:
+    """A pair as a reward model reads it: the question, the lines so far, and two ways to go on.
+
+    Without system text and tags: a reward model is asked about steps, whatever its policy was asked with.
+    """
+    begun = "".join(f"{node.step}\n" for node in pair.before)
+    better, worse = ("\n".join(node.step for node in side) for side in (pair.better, pair.worse))
+    return {
+        "prompt": prompt(journey.problem, settings.model_copy(update={"system": None}), begun=begun),
+        "chosen": completion(better, settings),
+        "rejected": completion(worse, settings),
+        "weight": pair.weight,
+        "margin": pair.margin,
+        "kind": "step" if len(pair.better) == len(pair.worse) == 1 else "solution",
+        "problem_id": journey.problem.id,
+        "family": journey.problem.family,
+        "journey_id": journey.id,
+    }
+
+
+def _as_turn(node: Node, place: int) -> Turn:
+    return Turn(id=place, parent=place - 1 if place else None, step=node.step, verdict=Verdict(move=Move.CONTINUE))
 
 
 def pair_of_steps(

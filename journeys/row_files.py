@@ -127,4 +127,8 @@ def schema(name: str, format: Literal["conversational", "standard"]) -> Any:
             ],
         ],
     }
+    columns["ppm"] = [
+        *[("prompt", said), ("chosen", said), ("rejected", said), ("weight", pa.float64()), ("margin", pa.float64())],
+        *[("kind", text), *about, ("journey_id", text)],
+    ]
     return pa.schema(columns[name])

@@ -32,6 +32,7 @@ from journeys.tables import (
     ADD_THOUGHT,
     ADD_TREE,
     ADD_TURN,
+    ANY_TREE,
     BEGIN,
     COUNT,
     DRAFT_ROW,
@@ -230,6 +231,11 @@ class Store:
 
         rows = self._read("SELECT json FROM thoughts WHERE journey_id = ? AND shortcut = ?", (journey_id, shortcut))
         return Thought.model_validate_json(rows[0][0]) if rows else None
+
+    @property
+    def has_trees(self) -> bool:
+        """Whether any of its journeys was searched for."""
+        return bool(self._read(HAS_TREES) and self._read(ANY_TREE))
 
     def tree(self, journey_id: str) -> Tree | None:
         """What a search grew for a journey; None where its protocol does not search."""

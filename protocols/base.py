@@ -10,7 +10,7 @@ from journeys.draft import Budgets, Draft
 from journeys.record import Evidence, Journey, Problem, Turn, Verification
 from journeys.tree import Tree
 
-Role = Literal["policy", "critic", "self_critic", "second"]
+Role = Literal["policy", "critic", "self_critic", "second", "reward"]
 
 
 class Referee(Protocol):
@@ -29,6 +29,12 @@ class Referee(Protocol):
     def lucky(self, problem: Problem, path: Sequence[Turn], answer: str) -> tuple[str, ...]: ...
 
 
+class RewardModel(Protocol):
+    """Says how right each step is, from 0 to 1, and never why; `engines.rewards` has the real ones."""
+
+    async def score(self, question: str, steps: Sequence[str]) -> list[float]: ...
+
+
 @dataclass(frozen=True)
 class Cast:
     """Who takes part in growing one journey, and within which bounds."""
@@ -40,6 +46,9 @@ class Cast:
     trust: Trust = "both"
     second: Policy | None = None
     """Another policy, for protocols that name the role."""
+    reward: RewardModel | None = None
+    refuted_below: float | None = None
+    """The reward below which a step counts as wrong; None: it is only thought less of."""
 
 
 class GrowsJourneys(Protocol):

@@ -3,9 +3,13 @@
 checkers     1, or 0 where a checker found the step false
 critic       the critic's verdict: continue or terminate 1, reflect 0.5, backtrack 0; what a checker refutes stays 0
 confidence   the mean share of the written token among the five likeliest (Marco-o1, methods 5)
+reward       what a reward model says of the step after those before it; what a checker refutes stays 0
+
+A reward model gives no reason. A step that it refutes ends its branch, and no doubt is told of it (protocols/walk.py).
 """
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Literal
 
 from agents.roles import CriticView, Proposal
@@ -13,7 +17,7 @@ from journeys.record import Cost, Evidence, Move, Record
 from protocols.base import Cast, Role
 from settings import UserError
 
-ScorerName = Literal["checkers", "critic", "confidence"]
+ScorerName = Literal["checkers", "critic", "confidence", "reward"]
 
 
 class Score(Record):
@@ -59,9 +63,27 @@ async def by_confidence(view: CriticView, proposal: Proposal, cast: Cast) -> Sco
     return Score(value=proposal.confidence)
 
 
+async def by_reward(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
+    if cast.reward is None:
+        raise ValueError("scorer 'reward' needs a reward model in the cast")
+    if found := _fatal(view):
+        return Score(value=0.0, reason=found.detail, refuted=True)
+    if not proposal.step:
+        return Score(value=0.0)
+    began = perf_counter()
+    value = (await cast.reward.score(view.question, [*(turn.step for turn in view.path), proposal.step]))[-1]
+    refuted = cast.refuted_below is not None and value < cast.refuted_below
+    return Score(value=value, refuted=refuted, cost=Cost(calls=1, seconds=perf_counter() - began))
+
+
 VALUES = {Move.CONTINUE: 1.0, Move.TERMINATE: 1.0, Move.REFLECT: 0.5, Move.BACKTRACK: 0.0}
-SCORERS: dict[ScorerName, StepScorer] = {"checkers": by_checkers, "critic": by_critic, "confidence": by_confidence}
-NEEDS: dict[ScorerName, tuple[Role, ...]] = {"critic": ("critic",)}
+SCORERS: dict[ScorerName, StepScorer] = {
+    "checkers": by_checkers,
+    "critic": by_critic,
+    "confidence": by_confidence,
+    "reward": by_reward,
+}
+NEEDS: dict[ScorerName, tuple[Role, ...]] = {"critic": ("critic",), "reward": ("reward",)}
 """Speakers that a scorer needs besides the policy."""
 
 

@@ -27,7 +27,7 @@ from agents.roles import (
 from journeys.draft import Budgets, Draft
 from journeys.record import Journey, Problem, Turn, Voice
 from journeys.tree import Tree
-from protocols.base import Cast, GrowsJourneys, Referee
+from protocols.base import Cast, GrowsJourneys, Referee, RewardModel
 
 
 class ProblemMessage(StructuredMessage[Problem]):
@@ -71,6 +71,8 @@ class JourneyTeam(Team):
         critic: ChatAgent | None = None,
         budgets: Budgets = Budgets(),  # noqa: B008  (frozen)
         trust: Trust = "both",
+        reward: RewardModel | None = None,
+        refuted_below: float | None = None,
         voices: tuple[Voice, Voice | None] = (Voice(persona="", model=""), None),
         second: ChatAgent | None = None,
         second_voice: Voice | None = None,
@@ -91,6 +93,8 @@ class JourneyTeam(Team):
             budgets=budgets,
             trust=trust,
             second=self._roles[-1] if second else None,
+            reward=reward,
+            refuted_below=refuted_below,
         )
         self.draft: Draft | None = None
         self.journey: Journey | None = None

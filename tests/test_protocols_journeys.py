@@ -51,6 +51,8 @@ PROTOCOLS: list[GrowsJourneys] = [
     MCTS(rollouts=5, more_rollouts=(8,), width=2, depth=5),
     MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="critic", prior="score", parallel=3),
     TreeSearch(width=2, depth=3, beam=2, prune="soft", scorer="checkers", trials=3),
+    TreeSearch(width=3, depth=4, beam=3, scorer="reward"),
+    MCTS(rollouts=4, more_rollouts=(), width=3, depth=4, scorer="reward", prior="score"),
 ]
 
 
@@ -80,6 +82,16 @@ class RandomSpeaker:
             keep=draw.randint(-1, 9),
         )
         return Judgement(verdict=verdict, parse=draw.choice(["ok", "ok", "failed"]), cost=Cost(completion_tokens=3))
+
+
+class RandomReward:
+    """Scores drawn from a seed and the steps alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
+        return [random.Random(f"{self.seed} {steps[: n + 1]}").random() for n in range(len(steps))]
 
 
 class Checks:
@@ -119,7 +131,16 @@ def grow_from(
 ) -> tuple[list[Turn], Journey, Tree | None]:
     """The turns that were added, the journey, and what was searched, from what the store holds."""
     speaker = speaker or RandomSpeaker(seed)
-    cast = Cast(policy=speaker, critic=speaker, second=speaker, referee=Checks(), budgets=budgets)
+    reward = RandomReward(seed)
+    cast = Cast(
+        policy=speaker,
+        critic=speaker,
+        second=speaker,
+        referee=Checks(),
+        budgets=budgets,
+        reward=reward,
+        refuted_below=seed % 3 / 4 or None,
+    )
     draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> tuple[list[Turn], Journey]:

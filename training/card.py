@@ -12,7 +12,21 @@ from training.folder import ModelFolder
 from training.settings import TrainSettings
 
 HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-METHODS = {"sft": "supervised fine-tuning", "dpo": "direct preference optimisation"}
+METHODS = {
+    "sft": "supervised fine-tuning",
+    "dpo": "direct preference optimisation",
+    "ppm": "training as a process preference model",
+}
+USE = {
+    "ppm": "As the judge of a search, which it tells how likely a step is to be right:\n\n"
+    "```sh\npython run.py generate --config configs/mcts.yaml "
+    "--protocol.scorer reward --protocol.prior score --reward.model FOLDER\n```\n"
+}
+ASKED = (
+    "As the policy of a run, asked as it was trained (persona.yaml):\n\n"
+    "```sh\npython run.py generate --config configs/embedded.yaml "
+    "--policy.persona auto --policy.model FOLDER\n```\n"
+)
 
 
 def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[str, Any]) -> None:
@@ -21,12 +35,13 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
     adapter = settings.lora is not None and not settings.merge
     whole = "an adapter" if adapter else "whole weights"
     data, loss = report["data"], report["loss"]
-    rows = "pairs" if report["method"] == "dpo" else "rows"
+    method = report["method"]
+    rows = "rows" if method == "sft" else "pairs"
     front = {
         "base_model": _base_name(report["model"]),
         "library_name": "peft" if adapter else "transformers",
         "license": settings.license,
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if method == "ppm" else "text-generation",
         "tags": ["retrace", report["method"], *(["lora"] if settings.lora else [])],
     }
     lines = [
@@ -40,23 +55,33 @@ def write_card(folder: ModelFolder, *, settings: TrainSettings, report: Mapping[
         *(_row("data", f"{name} ({count} {rows}){_run_digest(name)}") for name, count in data["sources"].items()),
         *([_row("objective", data["objective"])] if "objective" in data else []),
         _row("data digest", data["digest"]),
-        _row("tags", ", ".join(f"`{tag}` ({kind})" for tag, kind in data["tags"].items()) or "none"),
-        _row("stop token", f"`{data['stop_token']}`"),
+        *_tokens(data),
         _row("training", _in_words(settings)),
         _row("steps, epochs", f"{report['steps']}, {report['epochs']}"),
         _row("loss", f"{loss['first']} -> {loss['last']}"),
+        *([_row("held out", _held_out(report["held_out"]))] if "held_out" in report else []),
         _row("speed", f"{report['tokens_per_second']} tokens/s on {report['device']}, {report['precision']}"),
         _row("seed, recipe digest", f"{report['seed']}, `{report['recipe_digest']}`"),
         "\n![loss](training.png)\n" if settings.plot else "",
         "## Use\n",
-        "As the policy of a run, asked as it was trained (persona.yaml):\n",
-        "```sh\npython run.py generate --config configs/embedded.yaml "
-        f"--policy.persona auto --policy.model {folder.path}\n```\n",
+        USE.get(method, ASKED).replace("FOLDER", str(folder.path)),
         "`recipe.yaml` and the data make it again; `training.json` has every figure.\n",
         "## Evaluation\n",
         f"<!-- evaluation -->{kept}<!-- /evaluation -->",
     ]
     write_text(folder.card, "\n".join(line for line in lines if line) + "\n")
+
+
+def _tokens(data: Mapping[str, Any]) -> list[str]:
+    """What was made of tags and of the end, for models that write."""
+    if data["stop_token"] is None:
+        return []
+    tags = ", ".join(f"`{tag}` ({kind})" for tag, kind in data["tags"].items()) or "none"
+    return [_row("tags", tags), _row("stop token", f"`{data['stop_token']}`")]
+
+
+def _held_out(told: Mapping[str, Any]) -> str:
+    return f"{told['pairs']} pairs; the better scores higher in {told['accuracy']:.1%}, loss {told['loss']}"
 
 
 def _base_name(model: str) -> str:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training import dpo, sft
+from training import dpo, ppm, sft
 from training.card import write_card
 from training.dpo_settings import DPOSettings
 from training.folder import ModelFolder
 from training.plot import draw
+from training.ppm_settings import PPMSettings
 from training.settings import TrainSettings
 from training.sft_settings import SFTSettings
 from training.stage import Outcome, planned_steps, require_trl, steps_per_epoch
@@ -38,14 +39,14 @@ def train(settings: TrainSettings, *, recipe: Path | None = None, verbose: bool 
     """
     require_trl()
     prepared = _prepare(settings)
-    settings = settled(settings)
+    settings = _shaped(settings)
     return run_stage(settings, prepared.start, prepared.material, recipe=recipe, write=write_report, verbose=verbose)
 
 
 def preview(settings: TrainSettings, *, recipe: Path | None = None) -> Preview:
     """What a training would do. No model is loaded and nothing is written."""
     prepared = _prepare(settings)
-    settings = settled(settings)
+    settings = _shaped(settings)
     return Preview(
         config=settings.model_copy(update={"name": settings.folder(recipe).name}).model_dump(mode="json"),
         facts=prepared.material.facts,
@@ -55,8 +56,12 @@ def preview(settings: TrainSettings, *, recipe: Path | None = None) -> Preview:
     )
 
 
-def marked(prepared: sft.Prepared | dpo.Prepared) -> str:
+def marked(prepared: sft.Prepared | dpo.Prepared | ppm.Prepared) -> str:
     """The first row decoded, special tokens and all, with »« around what the loss falls on."""
+    if isinstance(prepared, ppm.Prepared):
+        decode, one = prepared.tokenizer.decode, prepared.encoded[0]
+        better, worse = (f"{decode(side[:-1])}»{decode(side[-1:])}«" for side in (one.chosen, one.rejected))
+        return f"{better}\n\nis to score higher (weight {one.weight:g}) than\n\n{worse}"
     decode = prepared.encoder.tokenizer.decode
     if isinstance(prepared, sft.Prepared):
         row = prepared.encoded[0]
@@ -72,7 +77,14 @@ def write_report(folder: ModelFolder, *, settings: TrainSettings, report: dict[s
     write_card(folder, settings=settings, report=report)
 
 
-def _prepare(settings: TrainSettings) -> sft.Prepared | dpo.Prepared:
+def _shaped(settings: TrainSettings) -> TrainSettings:
+    """The recipe with what the model it starts from settles. A reward model gets an adapter of its own."""
+    return settings if isinstance(settings, PPMSettings) else settled(settings)
+
+
+def _prepare(settings: TrainSettings) -> sft.Prepared | dpo.Prepared | ppm.Prepared:
+    if isinstance(settings, PPMSettings):
+        return ppm.prepare(settings)
     if isinstance(settings, DPOSettings):
         return dpo.prepare(settings)
     if isinstance(settings, SFTSettings):

@@ -13,7 +13,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `train` to the commands of run.py; every key of its recipe is an option beside these."""
     train = commands.add_parser(
         "train",
-        help="fine-tune a model on journeys: SFT, then DPO",
+        help="fine-tune a model on journeys: SFT, then DPO; or a reward model on searches",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         description="Rows of runs or files in, a model folder out, which generate and evaluate take as a model.\n"
@@ -23,6 +23,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         "  python run.py train sft --data runs/mine --data-kind shortcut --name phase1      # first the format,\n"
         "  python run.py train sft --data runs/mine --model outputs/phase1 --name phase2    # then the journeys\n"
         "  python run.py train dpo --config configs/dpo.yaml --model outputs/phase2 --data outputs/samples\n"
+        "  python run.py train ppm --config configs/ppm.yaml --data runs/mcts     # a judge of steps\n"
         "  python run.py train sft --data runs/mine --dry-run\n"
         "  accelerate launch --config_file configs/accelerate/fsdp.yaml run.py train sft --data runs/mine\n"
         "  python run.py train sft --keys            # every key with its default and meaning",
@@ -31,6 +32,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     for method, help, settings in (
         ("sft", "supervised fine-tuning on rows", sft_settings),
         ("dpo", "direct preference optimisation on pairs", dpo_settings),
+        ("ppm", "a process preference model on pairs out of searches", ppm_settings),
     ):
         one = methods.add_parser(method, parents=[shared], help=help, allow_abbrev=False)
         one.add_argument("--config", type=Path, help=f"the recipe, a YAML file (configs/{method}.yaml)")
@@ -54,6 +56,13 @@ def dpo_settings() -> "type[TrainSettings]":
     from training.dpo_settings import DPOSettings
 
     return DPOSettings
+
+
+def ppm_settings() -> "type[TrainSettings]":
+    """What a recipe of `train ppm` holds."""
+    from training.ppm_settings import PPMSettings
+
+    return PPMSettings
 
 
 def run(args: argparse.Namespace, flags: Sequence[str]) -> str:

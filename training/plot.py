@@ -7,6 +7,8 @@ from typing import Any
 PANELS = (
     ("loss", ("loss",)),
     ("reward margin", ("rewards/margins",)),
+    ("margin of scores", ("margin",)),
+    ("better scores higher", ("accuracy",)),
     ("log-probability", ("logps/chosen", "logps/rejected")),
     ("accuracy of the implicit reward", ("rewards/accuracies",)),
 )

@@ -24,7 +24,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     left_out = sum(data["left_out"].values())
-    noun = "pairs" if report["method"] == "dpo" else "rows"
+    noun = "rows" if report["method"] == "sft" else "pairs"
     rows = {
         noun: f"{data['rows']:,}" + (f" ({left_out:,} left out)" if left_out else ""),
         **({"objective": data["objective"]} if "objective" in data else {}),
@@ -34,6 +34,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "loss": f"{loss['first']} -> {loss['last']}",
         **_first_and_last("margin", report["history"], "rewards/margins"),
         **_first_and_last("log-probability of the chosen", report["history"], "logps/chosen"),
+        **_held_out(report.get("held_out")),
         "speed": f"{report['tokens_per_second']:,.0f} tokens/s, {_minutes(report['seconds'])}",
         "peak memory": f"{report['peak_memory_bytes'] / 2**30:.2f} GiB",
         "on": f"{report['device']}, {report['precision']}",
@@ -62,7 +63,8 @@ def print_preview(preview: Preview, *, as_json: bool) -> None:
         console.print(f"{rows:>10,} left out: {reason}", soft_wrap=True)
     for tag, kind in facts["tags"].items():
         console.print(f"       tag {tag}: {kind}", soft_wrap=True)
-    console.print(f"      stop {facts['stop_token']}")
+    if facts["stop_token"]:
+        console.print(f"      stop {facts['stop_token']}")
     console.print(
         "    tokens a row: {min} shortest, {median} middle, {p95} 95%, {max} longest".format(**facts["lengths"])
     )
@@ -70,6 +72,12 @@ def print_preview(preview: Preview, *, as_json: bool) -> None:
         f"    {facts['lengths']['total']:,} tokens an epoch, of which {facts['learnt_tokens']:,} are learnt from"
     )
     console.print(f"    {preview.steps:,} steps, {preview.steps_per_epoch:,} an epoch")
+
+
+def _held_out(told: dict[str, Any] | None) -> dict[str, str]:
+    if not told:
+        return {}
+    return {"held out": f"{told['pairs']} pairs, the better scores higher in {told['accuracy']:.1%}"}
 
 
 def _first_and_last(name: str, history: list[dict[str, Any]], key: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One training, whatever its method: the same road from a recipe to a model folder for SFT and DPO.
+"""One training, whatever its method: the same road from a recipe to a model folder for SFT, DPO and PPM.
 
 A method brings its `Material`: rows as ids, and the TRL trainer that learns from them. The rest is here: checking the
 folder, loading the model, going on from a checkpoint, stopping when asked to, and writing what came out.
@@ -32,7 +32,7 @@ class Material:
     """What a method has made of its data, before any model is loaded."""
 
     method: str
-    """`sft` or `dpo`."""
+    """`sft`, `dpo` or `ppm`."""
     items: int
     """What a batch is counted in: rows, packs or pairs."""
     facts: dict[str, Any]
@@ -50,6 +50,12 @@ class Material:
     """Tags that this tokenizer would leave out when it decodes."""
     steps: int | None = None
     """Optimiser steps, where the method itself says so; else max_steps or epochs decide."""
+    open: Callable[[Start, TrainSettings], tuple[Any, Any]] = open_model
+    """Gives the model to train, and PEFT's shape of its new adapter or None."""
+    write: Callable[..., None] = write_model
+    """Writes what was trained, as `write_model` does."""
+    measure: Callable[[Any], dict[str, Any]] = lambda _: {}
+    """Further figures for training.json, of the trainer when it is done."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def _train(folder: ModelFolder, settings: TrainSettings, start: Start, material:
     resume = folder.checkpoint()
     if folder.main:
         folder.clear_checkpoints(broken_only=True)
-    model, adapter = open_model(start, settings)
+    model, adapter = material.open(start, settings)
     interrupt = Interrupt()
     with TrainingView(total=steps, shown=folder.main) as view, interrupt.heeded():
         view.note(_opening(material, steps=steps))
@@ -149,8 +155,9 @@ def _train(folder: ModelFolder, settings: TrainSettings, start: Start, material:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if interrupt.asked and trainer.state.global_step < steps:
         raise KeyboardInterrupt
-    write_model(trainer, folder.path, settings=settings, start=start, material=material)
     history = watch.history(trainer.state.log_history)
+    figures = material.measure(trainer)
+    material.write(trainer, folder.path, settings=settings, start=start, material=material)
     cuda = torch.cuda.is_available()
     return {
         "finished": False,
@@ -174,7 +181,7 @@ def _train(folder: ModelFolder, settings: TrainSettings, start: Start, material:
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS}
         | {"python": platform.python_version()},
         "history": history,
-    }
+    } | figures
 
 
 def planned_steps(settings: TrainSettings, material: Material) -> int:
@@ -254,7 +261,7 @@ def _opening(material: Material, *, steps: int) -> str:
     kinds = "; ".join(f"{tag} is {kind}" for tag, kind in facts["tags"].items()) or "no tags"
     return (
         f"{facts['rows']:,} rows of {facts['lengths']['min']} to {facts['lengths']['max']} tokens, {steps:,} steps; "
-        f"{kinds}; stops with {facts['stop_token']}"
+        f"{kinds}" + (f"; stops with {facts['stop_token']}" if facts["stop_token"] else "")
     )
 
 

@@ -82,7 +82,7 @@ def open_tokenizer(start: Start) -> Any:
     try:
         return AutoTokenizer.from_pretrained(start.tokenizer_place, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"model: {start.base_name}: its tokenizer cannot be opened: {_first_line(error)}") from None
+        raise UserError(f"model: {start.base_name}: its tokenizer cannot be opened: {first_line(error)}") from None
 
 
 def window_of(start: Start) -> int | None:
@@ -92,7 +92,7 @@ def window_of(start: Start) -> int | None:
     try:
         config = AutoConfig.from_pretrained(start.base, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"model: {start.base_name}: cannot be opened: {_first_line(error)}") from None
+        raise UserError(f"model: {start.base_name}: cannot be opened: {first_line(error)}") from None
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
@@ -138,7 +138,7 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
             if settings.lora is None:
                 model = model.merge_and_unload().requires_grad_(True)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:
-        raise UserError(f"model: {settings.model}: cannot be opened: {_first_line(error)}") from None
+        raise UserError(f"model: {settings.model}: cannot be opened: {first_line(error)}") from None
     if settings.lora is None or start.adapter:
         return model, None
     return model, adapter_shape(settings.lora)
@@ -163,6 +163,6 @@ def _lasting_name(model: str) -> str:
     return str(folder.resolve()) if model != "embedded" and folder.is_dir() else model
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:240]

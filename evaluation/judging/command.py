@@ -10,9 +10,13 @@ from rich.console import Console
 
 from agents.critic import make_critic
 from agents.persona import CriticPersona, load_critic
+from agents.roles import Critic
 from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
+from engines.rewards.open import open_reward
+from evaluation.asking import fingerprint
 from evaluation.judging.labelled import Solution, read_labelled
+from evaluation.judging.rewards import RewardJudge, binding
 from evaluation.judging.rows import critic_rows
 from evaluation.judging.scores import scored
 from evaluation.judging.settings import JudgeSettings, JudgingSettings
@@ -66,7 +70,10 @@ async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_e
     Raises:
         UserError: something the user can mend; found before a model loads wherever it can be known.
     """
-    personas = {one.name: _persona(one) for one in settings.judges}
+    personas = {one.name: _persona(one) for one in settings.judges if one.reward is None}
+    for one in settings.judges:
+        if one.reward:
+            open_reward(one.reward)  # what is wrong with it is said before anything is asked
     solutions = read_labelled(settings.data, limit=settings.limit, seed=settings.seed)
     work = list(steps_to_judge(solutions))
     folder = settings.folder(recipe)
@@ -76,11 +83,16 @@ async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_e
     file = VerdictFile(folder / "verdicts.jsonl")
     with contextlib.closing(hold_writer_lock(file.path)):
         file.open()
-        _agree(folder, settings, personas, begun=any(file.has(name, key) for name in personas for *_, key in work))
+        _agree(
+            folder,
+            settings,
+            personas,
+            begun=any(file.has(one.name, key) for one in settings.judges for *_, key in work),
+        )
         referee = Referee(settings.checkers)
         try:
             for one in settings.judges:
-                ending = await _ask(one, personas[one.name], work, settings, referee, file, open_engine)
+                ending = await _ask(one, personas.get(one.name), work, settings, referee, file, open_engine)
                 outcome.lost += ending.lost
                 outcome.last_error = ending.last_error or outcome.last_error
         finally:
@@ -95,6 +107,8 @@ async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_e
 
 def write_rows(settings: JudgingSettings, file: Path) -> int:
     """The labelled steps as rows for `train sft`, asked as the first judge asks. Returns how many. Raises UserError."""
+    if settings.judges[0].reward:
+        raise UserError("judges: a reward model is asked without words; `train ppm` teaches one, on pairs of steps")
     persona = _persona(settings.judges[0])
     if persona.kind != "model":
         raise UserError(f"judges: {persona.name!r} is of kind {persona.kind!r} and asks no model; name one that does")
@@ -114,7 +128,7 @@ def _persona(judge: JudgeSettings) -> CriticPersona:
 
 async def _ask(
     judge: JudgeSettings,
-    persona: CriticPersona,
+    persona: CriticPersona | None,
     work: Sequence[tuple[Solution, int, str]],
     settings: JudgingSettings,
     referee: Referee,
@@ -125,37 +139,48 @@ async def _ask(
     done = sum(file.has(judge.name, key) for *_, key in work)
     if done == len(work):
         return Ending()
-    wanted = settings.engine_of(judge)
-    engine = open_engine(wanted) if persona.kind == "model" else None
-    try:
-        if engine:
-            await engine.start()
+    async with contextlib.AsyncExitStack() as stack:
+        critic, at_once = await _opened(judge, persona, settings, stack, open_engine)
         with ProgressView(judge.name, total=len(work), done=done) as view:
             return await judge_all(
                 judge.name,
-                lambda: make_critic(persona, engine),
+                critic,
                 work,
                 referee=referee,
                 file=file,
                 watcher=view,
-                at_once=AT_ONCE * wanted.max_batch if engine else 1,
+                at_once=at_once,
                 seed=settings.seed,
             )
-    finally:
-        if engine:
-            await engine.close()
+
+
+async def _opened(
+    judge: JudgeSettings,
+    persona: CriticPersona | None,
+    settings: JudgingSettings,
+    stack: contextlib.AsyncExitStack,
+    open_engine: Open,
+) -> tuple[Callable[[], Critic], int]:
+    """What makes the judge for a step, its model started and closed with `stack`, and how many steps go at once."""
+    if judge.reward:
+        reward = open_reward(judge.reward)
+        stack.push_async_callback(reward.close)
+        await reward.start()
+        return lambda: RewardJudge(reward), AT_ONCE * judge.reward.max_batch
+    assert persona is not None
+    wanted = settings.engine_of(judge)
+    engine = open_engine(wanted) if persona.kind == "model" else None
+    if engine is None:
+        return lambda: make_critic(persona, None), 1
+    stack.push_async_callback(engine.close)
+    await engine.start()
+    return lambda: make_critic(persona, engine), AT_ONCE * wanted.max_batch
 
 
 def _agree(folder: Path, settings: JudgingSettings, personas: dict[str, CriticPersona], *, begun: bool) -> None:
     """Write down how the judges are asked; raises UserError where verdicts are there that were asked for otherwise."""
     asked = {key: value for key, value in settings.model_dump(mode="json").items() if key in BINDING} | {
-        "judges": {
-            one.name: {
-                "persona": personas[one.name].model_dump(mode="json"),
-                "engine": plain_engine(settings.engine_of(one)) if personas[one.name].kind == "model" else {},
-            }
-            for one in settings.judges
-        }
+        "judges": {one.name: _how(one, personas.get(one.name), settings) for one in settings.judges}
     }
     file = folder / "recipe.yaml"
     if begun and file.is_file():
@@ -174,6 +199,16 @@ def _agree(folder: Path, settings: JudgingSettings, personas: dict[str, CriticPe
         asked["judges"] = known | asked["judges"]
     with writing(folder, key="outputs_dir"):
         write_yaml(file, asked)
+
+
+def _how(judge: JudgeSettings, persona: CriticPersona | None, settings: JudgingSettings) -> dict[str, Any]:
+    """How a judge is asked."""
+    if judge.reward:
+        weights = fingerprint(Path(judge.reward.model).expanduser())
+        return {"reward": binding(judge.reward) | {"weights": weights}}
+    assert persona is not None
+    engine = plain_engine(settings.engine_of(judge)) if persona.kind == "model" else {}
+    return {"persona": persona.model_dump(mode="json"), "engine": engine}
 
 
 def _result(settings: JudgingSettings, name: str, solutions: Sequence[Solution], file: VerdictFile) -> dict[str, Any]:

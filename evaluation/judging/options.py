@@ -14,7 +14,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     judge = commands.add_parser(
         "judge",
         parents=[shared],
-        help="measure critics and checkers on labelled steps",
+        help="measure critics, checkers and reward models on labelled steps",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         description="Each judge is asked about every labelled step, with what stands before it, as in a run. Positive\n"
@@ -23,6 +23,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         epilog="examples:\n"
         "  python run.py judge --data runs/embedded --judge evidence --judge silent\n"
         "  python run.py judge --data mr_gsm8k.jsonl --judge evidence --judge strict@Qwen/Qwen2.5-7B-Instruct\n"
+        "  python run.py judge --data runs/embedded --judge evidence --judge reward@outputs/ppm\n"
         "  python run.py judge --data runs/embedded --judge strict --rows critic.jsonl   # rows to train a critic on\n"
         "  python run.py judge --keys",
     )
@@ -39,7 +40,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PERSONA[@MODEL]",
-        help="a critic's persona, and the model that speaks it; repeatable, compared with the first",
+        help="a critic's persona, and the model that speaks it, or reward@MODEL; repeatable, compared with the first",
     )
     judge.add_argument(
         "--rows", type=Path, metavar="FILE", help="write the steps as rows for `train sft` instead; judges nothing"

@@ -4,6 +4,7 @@ precision, recall, F1, MCC   over labelled steps; a step that two ways share cou
 first error                  solutions with a wrong step: the share in which the judge's first backtrack is at the first
                              wrong step (MR-GSM8K's and ProcessBench's measure)
 right solutions passed       solutions without one: the share that the judge lets pass
+AUC                          judges that give scores: the chance that a right step's is higher than a wrong one's
 
 Intervals are percentile bootstraps over questions: steps of one question are not independent.
 """
@@ -39,6 +40,19 @@ def mcc(counts: Counts) -> Counts:
     """Matthews correlation: 0 for a judge that says the same of every step."""
     tp, fp, fn, tn = (counts[..., place] for place in range(4))
     return _ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+
+def auc(scores: Counts, wrong: NDArray[np.bool_], weights: Counts) -> float:
+    """The weighted share of pairs of a right and a wrong step in which the right one scores higher; a tie is a half.
+
+    Where there are no such pairs it is 0.5, as for a judge that tells nothing.
+    """
+    _, place = np.unique(scores, return_inverse=True)
+    right_at = np.bincount(place, weights * ~wrong)
+    wrong_at = np.bincount(place, weights * wrong)
+    pairs = right_at.sum() * wrong_at.sum()
+    higher = (right_at * (np.cumsum(wrong_at) - wrong_at / 2)).sum()
+    return float(higher / pairs) if pairs else 0.5
 
 
 FIGURES = {"precision": precision, "recall": recall, "f1": f1, "mcc": mcc}
@@ -77,6 +91,7 @@ def scored(
                     figure: _estimate(of(total), of(resampled[name]), settings).model_dump()
                     for figure, of in FIGURES.items()
                 },
+                "auc": _of_scores(work, of_judge, questions, draws, settings),
                 **_of_solutions(solutions, of_judge, settings),
                 **_cost(list(of_judge.values())),
             }
@@ -94,6 +109,25 @@ def scored(
             for other in judges[1:]
         ],
     }
+
+
+def _of_scores(
+    work: Sequence[tuple[Solution, int, str]],
+    verdicts: Mapping[str, Judged],
+    questions: Mapping[str, int],
+    draws: NDArray[np.int64],
+    settings: JudgingSettings,
+) -> dict[str, Any] | None:
+    """The AUC of a judge that gives scores; None for one that does not."""
+    told = [verdicts[key].score for *_, key in work]
+    known = [score for score in told if score is not None]
+    if len(known) < len(told):
+        return None
+    scores = np.array(known)
+    wrong = np.array([solution.ratings[place] == WRONG for solution, place, _ in work])
+    asked = np.array([questions[solution.question] for solution, *_ in work])
+    drawn = [auc(scores, wrong, np.bincount(draw, minlength=len(questions))[asked].astype(float)) for draw in draws]
+    return _estimate(np.array(auc(scores, wrong, np.ones(len(scores)))), np.array(drawn), settings).model_dump()
 
 
 def _cell(*, wrong: bool, flagged: bool) -> int:

@@ -8,12 +8,16 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from engines.contract import EngineSettings, SamplingOverride
+from engines.rewards.contract import RewardSettings
 from problems.referee import CheckerSettings
 from settings import Settings
 
+REWARD = "reward"
+"""What stands for a persona where a judge is a reward model."""
+
 
 class JudgeSettings(EngineSettings):
-    """One judge. A plain string in the recipe is its persona, or `PERSONA@MODEL`."""
+    """One judge. A plain string in the recipe is its persona, `PERSONA@MODEL`, or `reward@MODEL`."""
 
     model: str | None = None  # type: ignore[assignment]
     """Who speaks a persona of kind `model`; null takes engine.model."""
@@ -22,9 +26,13 @@ class JudgeSettings(EngineSettings):
     label: str = ""
     """Its name in tables and in verdicts.jsonl; persona and model unless given."""
     sampling: SamplingOverride = SamplingOverride()
+    reward: RewardSettings | None = None
+    """A reward model in place of a persona; below its threshold (0.5 unless given) it takes a step back."""
 
     @property
     def name(self) -> str:
+        if self.reward:
+            return self.label or f"{REWARD}@{self.reward.model}"
         return self.label or self.persona + (f"@{self.model}" if self.model else "")
 
 
@@ -88,6 +96,8 @@ class JudgingSettings(Settings):
         return EngineSettings.model_validate(self.engine.model_dump() | own)
 
 
-def _judge(text: str) -> dict[str, str]:
+def _judge(text: str) -> dict[str, Any]:
     persona, at, model = text.partition("@")
+    if at and persona == REWARD:
+        return {"reward": {"model": model}}
     return {"persona": persona, "model": model} if at else {"persona": persona}

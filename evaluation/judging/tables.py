@@ -13,10 +13,12 @@ def sheets(judging: Mapping[str, Any]) -> list[Sheet]:
 
 
 def _figures(judging: Mapping[str, Any]) -> Sheet:
+    scored = any(judge.get("auc") for judge in judging["judges"])
     rows = tuple(
         (
             judge["judge"],
             *(_estimate(judge[figure]) for figure in ("precision", "recall", "f1", "mcc")),
+            *([_estimate(judge["auc"]) if judge.get("auc") else "-"] if scored else []),
             " ".join(str(judge["confusion"][cell]) for cell in ("tp", "fp", "fn", "tn")),
         )
         for judge in judging["judges"]
@@ -25,7 +27,8 @@ def _figures(judging: Mapping[str, Any]) -> Sheet:
         f"{judging['steps']} labelled steps, {judging['wrong']} of them wrong; positive: it is taken back. "
         f"Intervals of {judging['confidence']:.0%}: bootstrap over {judging['questions']} questions."
     )
-    return Sheet("Judges", ("judge", "precision", "recall", "F1", "MCC", "tp fp fn tn"), rows, note)
+    heads = ("judge", "precision", "recall", "F1", "MCC", *(["AUC"] if scored else []), "tp fp fn tn")
+    return Sheet("Judges", heads, rows, note)
 
 
 def _solutions(judging: Mapping[str, Any]) -> Sheet:

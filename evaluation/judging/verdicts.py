@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from agents.critic import CriticAgent
-from agents.roles import CriticView
+from agents.roles import Critic, CriticView
 from engines.errors import EngineDead, EngineError
 from evaluation.judging.labelled import Solution
 from evaluation.lines import LineFile
@@ -27,6 +26,8 @@ class Judged(Record):
     move: Move
     verdict: Verdict
     parse: Literal["ok", "repaired", "failed"]
+    score: float | None = None
+    """How right the step is, where the judge is a reward model."""
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -101,7 +102,7 @@ def view_of(solution: Solution, place: int, referee: Referee, *, seed: int = 0) 
 
 async def judge_all(
     name: str,
-    critic: Callable[[], CriticAgent],
+    critic: Callable[[], Critic],
     work: Sequence[tuple[Solution, int, str]],
     *,
     referee: Referee,
@@ -139,6 +140,7 @@ async def judge_all(
                 move=judgement.verdict.move,
                 verdict=judgement.verdict,
                 parse=judgement.parse,
+                score=judgement.score,
                 prompt_tokens=judgement.cost.prompt_tokens,
                 completion_tokens=judgement.cost.completion_tokens,
                 seconds=judgement.cost.seconds,
