@@ -1,6 +1,6 @@
-"""What it costs to run a step's code in the sandbox: one warm check, a step of a journey, a cold start, checks a second.
+"""What it costs to run a step's code in the sandbox: warm checks, a step of a journey, a cold start, checks a second.
 
-    python benchmarks/sandbox.py [--runs 300] [--workers 1 2 4]
+    python benchmarks/sandbox_speed.py [--runs 300] [--workers 1 2 4]
 
 The reference is the plainest way to run code elsewhere: a fresh interpreter for each step, which isolates nothing.
 """
