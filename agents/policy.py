@@ -24,7 +24,7 @@ from agents.persona import Action, PolicyPersona, Variants
 from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
 from agents.transcript import Transcript
-from journeys.code import as_code, code_in, commented, fenced, printed
+from journeys.code import FAILED_CODE, as_code, code_in, commented, fenced, printed
 from journeys.record import Evidence, Move, Turn, seed_for
 
 SILENT_LINES = 2
@@ -234,7 +234,8 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, gone: Set[st
     found = {evidence.kind for evidence in reply_to.evidence}
     only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
     left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
-    if equals and persona.recompute and not only_repeated and not _numbers(left) & gone:
+    is_code = FAILED_CODE in found  # `pans = eggs // 4` is no equation
+    if equals and persona.recompute and not (only_repeated or is_code or _numbers(left) & gone):
         return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
     return fill(_choose(persona.backtrack, seed), **values)
 

@@ -14,7 +14,7 @@ from sandbox import SandboxSettings
 
 isolated = pytest.mark.skipif(bool(isolation_here.lacking()), reason=isolation_here.lacking())
 shared = pytest.mark.asyncio(loop_scope="module")
-LIMITS = SandboxSettings(memory_mb=256, cpu_seconds=1, modules=(), workers=1)
+LIMITS = SandboxSettings(memory_mb=256, cpu_seconds=1, wall_seconds=60, modules=(), workers=1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

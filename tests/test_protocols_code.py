@@ -44,7 +44,7 @@ from settings import UserError, load
 isolated = pytest.mark.skipif(bool(isolation_here.lacking()), reason=isolation_here.lacking())
 shared = pytest.mark.asyncio(loop_scope="module")
 RECIPE = Path(__file__).parent.parent / "configs" / "code.yaml"
-LIMITS = SandboxSettings(memory_mb=256, modules=(), workers=2)
+LIMITS = SandboxSettings(memory_mb=256, wall_seconds=60, modules=(), workers=2)
 EGGS = Problem(id="eggs", question="12 eggs, 3 are broken, 4 make a pan. How many pans?", answer="2")
 GOES_ON = '{"critique": "", "quote": "", "move": "continue", "keep": 0}'
 
