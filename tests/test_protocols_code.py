@@ -232,7 +232,7 @@ def grown(
     protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = (), tree: Tree | None = None
 ) -> tuple[Journey, Tree | None]:
     speaker = CodeSpeaker(seed)
-    cast = Cast(policy=speaker, critic=speaker, referee=CodeChecks(), budgets=budgets)
+    cast = Cast(policy=speaker, second=speaker, critic=speaker, referee=CodeChecks(), budgets=budgets)
     draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> Journey:
