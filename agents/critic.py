@@ -18,6 +18,7 @@ from agents.slots import fill
 from agents.transcript import Transcript
 from agents.verdicts import NEUTRAL, VerdictForm, complaint
 from engines.structured import parse_json
+from journeys.code import CODE_OUTPUT, with_output
 from journeys.record import Cost, Move, Verdict, seed_for
 
 
@@ -65,11 +66,12 @@ class CriticPrompt:
 
     def messages(self, view: CriticView) -> list[LLMMessage]:
         """Fixed text, problem, numbered steps, then what is asked: two prompts of one journey share all but the end."""
-        listed = self._steps.of(view.path, lambda turn, number: f"{number}. {turn.step}\n")
+        listed = self._steps.of(view.path, lambda turn, number: f"{number}. {with_output(turn.step, turn.evidence)}\n")
         number = str(len(listed) + 1)
         task = fill(self.persona.task, question=view.question)
         asked = fill(self.persona.ask, number=number, **_optional(self.persona, view))
-        text = f"{task}{''.join(listed)}{number}. {view.step}\n{asked}"
+        step = with_output(view.step, view.evidence)
+        text = f"{task}{''.join(listed)}{number}. {step}\n{asked}"
         return [self._system, UserMessage(content=text, source="user")]
 
 
@@ -122,9 +124,10 @@ class SelfCritic(ModelCritic):
         asked = PolicyView(
             journey_id=view.journey_id, question=view.question, path=view.path, turns=view.turns, seed=view.seed
         )
-        messages = self._prompt.messages(asked, f"{view.step}")
+        said = self._prompt.said(view.step, view.evidence, end="")
+        messages = self._prompt.messages(asked, said)
         if self._prompt.persona.mode == "chat":
-            messages.append(AssistantMessage(content=view.step, source="policy"))
+            messages.append(AssistantMessage(content=said.rstrip(), source="policy"))
         number = str(len(view.path) + 1)
         ask = fill(self.persona.ask, number=number, **_optional(self.persona, view))
         return [*messages, UserMessage(content=f"{self.persona.system}\n{ask}", source="user")]
@@ -193,7 +196,9 @@ def make_critic(persona: CriticPersona, client: ChatCompletionClient | None) -> 
 
 
 def _optional(persona: CriticPersona, view: CriticView) -> dict[str, str]:
-    findings = " ".join(evidence.detail for evidence in view.evidence if evidence.detail)
+    findings = " ".join(
+        evidence.detail for evidence in view.evidence if evidence.detail and evidence.kind != CODE_OUTPUT
+    )
     return {
         "evidence": fill(persona.evidence, findings=findings) if findings else "",
         "answer": view.answer or "none yet",

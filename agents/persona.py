@@ -82,6 +82,11 @@ class PolicyPersona(Persona):
     """Monologue: what the unfinished message begins with, before the first step: `<think>` and a new line."""
     closes: str = ""
     """Monologue: what ends the thought; after it the model states its answer."""
+    writes: Literal["words", "code"] = "words"
+    """Monologue: `code` where the model writes bare Python, a step a piece of the program, until that has printed
+    something, and words from then on. In the record its code is fenced, as other personas' is (docs/code.md)."""
+    output: Annotated[str, slotted(allowed=(), required=("printed",))] = "\n```output\n$printed\n```\n"
+    """Stands behind a step whose code printed something; monologue: in place of the delimiter."""
     memory: Literal["path", "full"] = "path"
     """Monologue: `full` leaves abandoned tries in the message, as a long thought does; `path` takes them out."""
     examples: tuple[Example, ...] = ()
@@ -113,6 +118,12 @@ class PolicyPersona(Persona):
     @classmethod
     def _no_empty_examples(cls, value: Any) -> Any:
         return value or ()
+
+    @model_validator(mode="after")
+    def _code_goes_on(self) -> "PolicyPersona":
+        if self.writes == "code" and self.mode == "chat":
+            raise ValueError("'writes: code' needs 'mode: monologue'; in a chat code stands in ```python blocks")
+        return self
 
 
 def _is_text(value: Any) -> bool:

@@ -24,7 +24,8 @@ from agents.persona import Action, PolicyPersona, Variants
 from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
 from agents.transcript import Transcript
-from journeys.record import Move, Turn, seed_for
+from journeys.code import FAILED_CODE, as_code, code_in, commented, fenced, printed
+from journeys.record import Evidence, Move, Turn, seed_for
 
 SILENT_LINES = 2
 """Monologue: lines without a word (a blank one, the closing tag) passed over before a step counts as empty."""
@@ -73,12 +74,13 @@ class PolicyAgent(BaseChatAgent):
         if (action := self.persona.actions.get(view.action)) is not None:
             return await self._act(action, view, cancellation_token)
         sampling = self.persona.sampling
+        in_code = self.prompt.in_code(view)
         reply_to = view.reply_to
         if self.persona.retry_temperature is not None and reply_to and reply_to.verdict.move is Move.BACKTRACK:
             sampling = sampling.model_copy(update={"temperature": self.persona.retry_temperature})
         more: dict[str, Any] = {"logprobs": True} if self._logprobs else {}
         opening = self.prompt.opening(view)
-        messages = self.prompt.messages(view, opening)
+        messages = self.prompt.messages(view, _begun(opening, in_code=in_code))
         if self.persona.mode == "monologue":
             more["stop"] = (self.persona.delimiter, *sampling.stop)
             more["continue_final_message"] = isinstance(messages[-1], AssistantMessage)
@@ -92,7 +94,7 @@ class PolicyAgent(BaseChatAgent):
             cost = cost.plus(spent)
         written, _ = self._line(reply)
         return Proposal(
-            step=f"{opening} {written}".strip() if written else "",
+            step=_step(opening, written, in_code=in_code),
             finish=reply.finish_reason,
             confidence=confidence(reply.logprobs),
             cost=cost,
@@ -153,7 +155,7 @@ class PolicyPrompt:
         task = self._task[1]
         if self.persona.mode == "monologue":
             said = view.turns if self.persona.memory == "full" else view.path
-            lines = "".join(turn.step + self.persona.delimiter for turn in said if turn.step)
+            lines = "".join(self.said(turn.step, turn.evidence) for turn in said if turn.step)
             text = self.persona.opens + lines + opening
             unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
             return [*self._head, task, *unfinished]
@@ -163,6 +165,17 @@ class PolicyPrompt:
         if ask is None:
             return [*self._head, task]
         return [*self._head, task, *exchanges, ask] if exchanges else [*self._head, _joined(task, ask)]
+
+    def said(self, step: str, evidence: Sequence[Evidence], *, end: str | None = None) -> str:
+        """A step as the model wrote it, with what its code printed, or the delimiter (or `end`), behind it."""
+        text, output = as_code(step) if self.persona.writes == "code" and code_in(step) else step, printed(evidence)
+        if output:
+            return text + fill(self.persona.output, printed=output)
+        return text + (self.persona.delimiter if end is None else end)
+
+    def in_code(self, view: PolicyView) -> bool:
+        """Whether the next step is bare code: it is, for a persona that writes code, until the program has printed."""
+        return self.persona.writes == "code" and not any(printed(turn.evidence) for turn in view.path)
 
     def opening(self, view: PolicyView) -> str:
         """The first-person words with which a step that answers a critique begins.
@@ -186,7 +199,7 @@ class PolicyPrompt:
 
     def _exchange(self, turn: Turn, turns: Sequence[Turn]) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
-        said = AssistantMessage(content=turn.step or "...", source="policy")
+        said = AssistantMessage(content=self.said(turn.step, turn.evidence, end="").rstrip() or "...", source="policy")
         if turn.parent is None:
             return (said,)
         reply_to = turns[turn.replies_to] if turn.replies_to is not None else None
@@ -221,13 +234,28 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, gone: Set[st
     found = {evidence.kind for evidence in reply_to.evidence}
     only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
     left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
-    if equals and persona.recompute and not only_repeated and not _numbers(left) & gone:
+    is_code = FAILED_CODE in found  # `pans = eggs // 4` is no equation
+    if equals and persona.recompute and not (only_repeated or is_code or _numbers(left) & gone):
         return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
     return fill(_choose(persona.backtrack, seed), **values)
 
 
 def _numbers(*texts: str) -> set[str]:
     return {number for text in texts for number in re.findall(r"\d+(?:[.,]\d+)*", text)}
+
+
+def _begun(opening: str, *, in_code: bool) -> str:
+    """The opening as it stands in the unfinished message: among code a comment on a line of its own."""
+    return f"{commented(opening)}\n" if opening and in_code else opening
+
+
+def _step(opening: str, written: str, *, in_code: bool) -> str:
+    """The step for the record, where code is fenced; nothing where nothing was written."""
+    if not written:
+        return ""
+    if in_code and not code_in(written):
+        return f"{opening}\n{fenced(written)}".strip()
+    return f"{opening} {written}".strip()
 
 
 def _choose(texts: Variants, seed: int) -> str:

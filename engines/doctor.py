@@ -27,6 +27,25 @@ print(json.dumps({
 }))
 """
 
+SANDBOX_PROBE = """
+import asyncio, json, subprocess, sys
+sys.path.insert(0, ROOT)
+from sandbox import Sandbox, SandboxSettings
+from sandbox.isolation import find_bubblewrap
+from settings import UserError
+
+async def opened():
+    async with Sandbox(SandboxSettings(workers=1, modules=())):
+        return subprocess.run([find_bubblewrap(), "--version"], capture_output=True, text=True).stdout.strip()
+
+found = {"version": "", "complaint": ""}
+try:
+    found["version"] = asyncio.run(opened())
+except UserError as error:
+    found["complaint"] = str(error)
+print(json.dumps(found))
+""".replace("ROOT", repr(str(Path(__file__).parent.parent)))
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -56,6 +75,7 @@ def examine(*, runs: Path = Path("runs")) -> list[Finding]:
         _embedded(),
         _package("reasoning-gym", required=False, note="only for generated problems"),
         _package("math-verify", required=True),
+        _sandbox(),
         _disk(),
         _writable(runs),
     ]
@@ -119,6 +139,16 @@ def _embedded() -> Finding:
     ready = any(cache_root().glob(f"{source.name.split('.')[0]}-*/config.json"))
     state = "converted" if ready else "will be converted at first use, about 20 s"
     return Finding("embedded model", True, f"{source.name}, {state} ({cache_root()})")
+
+
+def _sandbox() -> Finding:
+    """Whether code that a model wrote could run here: a sandbox is opened, and probed as it is for a run."""
+    found, complaint = _probe(SANDBOX_PROBE)
+    if found is None:
+        return Finding("sandbox", False, f"cannot be tried: {complaint}", "run again with --verbose")
+    if found["complaint"]:
+        return Finding("sandbox", True, f"none, only steps with code need it; {found['complaint']}")
+    return Finding("sandbox", True, f"{found['version']} isolates: steps may carry code")
 
 
 def _disk() -> Finding:

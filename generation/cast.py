@@ -134,7 +134,7 @@ class Company:
 
     async def __aenter__(self) -> Self:
         try:
-            self._stack.callback(self.referee.close)
+            await self._stack.enter_async_context(self.referee)  # refuses, if it must, before a model loads
             if reward := self.reward:
                 self._stack.push_async_callback(reward.close)
                 await reward.start()

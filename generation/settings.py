@@ -134,6 +134,7 @@ class GenerateSettings(Settings):
         config = self.model_dump(mode="json")
         for key in ("name", "runs_dir", "concurrency", "narrator", "export", "decontaminate"):
             del config[key]
+        config["checkers"] = self.checkers.binding()
         if config["reward"] is None:  # as in the runs of releases that had no such key
             del config["reward"]
         for role in {"policy", "critic", "second", "reward"} & config.keys():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from journeys.code import code_in, spoken
 from journeys.record import Evidence, Problem
 from problems.equations import Equation, equations
 from problems.gym import ARITHMETIC_TASKS
@@ -33,14 +34,14 @@ Checker = Callable[[Scene], tuple[Evidence, ...]]
 
 def empty_step(scene: Scene) -> tuple[Evidence, ...]:
     """A step without a letter or digit."""
-    if re.search(r"\w", scene.step):
+    if re.search(r"\w", spoken(scene.step)) or re.search(r"\w", code_in(scene.step)):
         return ()
     return (Evidence(kind="empty_step", detail="This step says nothing."),)
 
 
 def false_equation(scene: Scene) -> tuple[Evidence, ...]:
-    """An equation of the step that holds under no sensible reading."""
-    return _false_equation(scene.step)
+    """An equation of the step that holds under no sensible reading. Code is no prose; its comments are."""
+    return _false_equation(spoken(scene.step))
 
 
 @lru_cache(maxsize=65_536)
@@ -83,20 +84,21 @@ def contradiction(scene: Scene) -> tuple[Evidence, ...]:
     comes with a word of change ("now", "left", "or") is a new state, not a second opinion.
     """
     found = []
-    now = bindings(scene.step)
+    said, path = spoken(scene.step), [spoken(step) for step in scene.path]
+    now = bindings(said)
     if now:
-        before = {name: value for step in scene.path for name, value in bindings(step).items()}
+        before = {name: value for step in path for name, value in bindings(step).items()}
         for name, (value, quote) in now.items():
             old = before.get(name)
-            if old is None or old[0] == value or _CHANGE.search(scene.step) or _mentions(scene.step, old[0]):
+            if old is None or old[0] == value or _CHANGE.search(said) or _mentions(said, old[0]):
                 continue
             found.append(
                 Evidence(
                     kind="contradiction", quote=quote, detail=f'Earlier this was "{old[1]}", and now it is "{quote}".'
                 )
             )
-    results = {_said(e.left): e for step in scene.path for e in equations(step) if e.operated}
-    for equation in equations(scene.step):
+    results = {_said(e.left): e for step in path for e in equations(step) if e.operated}
+    for equation in equations(said):
         earlier = results.get(_said(equation.left))
         if earlier is None or earlier.stated == equation.stated or equation.holds == earlier.holds:
             continue
@@ -149,15 +151,20 @@ CHECKERS: dict[str, Checker] = {
 """By the name that a recipe gives; each finds evidence of the kind it is named after."""
 
 
-def lucky_reasons(problem: Problem, path: Sequence[str], answer: str) -> tuple[str, ...]:
+def lucky_reasons(problem: Problem, steps: Sequence[str], answer: str, *, printed: str = "") -> tuple[str, ...]:
     """Why a right final answer does not follow from the path; empty when it does, or when nobody can tell.
 
     A false equation that still stands is a reason for every problem. That no equation yields the answer is a reason
     only where the answer is a number and the problem asks for arithmetic: letters are counted without equations.
+
+    Args:
+        printed: what the code of the steps printed; a program that computes something may yield the answer too.
     """
+    path = [spoken(step) for step in steps]
     reasons = [f"a false equation stands: {e.quote}" for step in path for e in equations(step) if not e.holds]
     value = plain_number(answer, units=True)
-    if value is not None and _is_arithmetical(problem, path) and not _yields(path, value):
+    computed = _computes(steps) and value in map(plain_number, re.findall(r"-?\d[\d,]*(?:\.\d+)?", printed))
+    if value is not None and _is_arithmetical(problem, path) and not computed and not _yields(path, value):
         reasons.append("no equation on the path yields the answer")
     return tuple(dict.fromkeys(reasons))
 
@@ -170,6 +177,14 @@ def _is_arithmetical(problem: Problem, path: Sequence[str]) -> bool:
     if any(equation.operated for step in path for equation in equations(step)):
         return True
     return len(re.findall(r"\d[\d,.]*", problem.question)) >= 2
+
+
+_OPERATION = re.compile(r"[\w)\]]\s*(?:[-+*/%&|^]|<<|>>)+=?\s*[\w(\[]|\b(?!print\b)\w+\(")
+
+
+def _computes(steps: Sequence[str]) -> bool:
+    """Whether the code of the steps does more than print what its author knew."""
+    return any(_OPERATION.search(re.sub(r"#.*", "", code_in(step))) for step in steps)
 
 
 _YIELD = re.compile(r"(?P<left>[^=\n≈]*)[=≈]\s*(?P<right>[^=\n≈]{1,60})")

@@ -18,7 +18,7 @@ class Referee(Protocol):
 
     def answer_in(self, step: str) -> str | None: ...
 
-    def check(
+    async def check(
         self, *, question: str, path: Sequence[Turn], step: str, abandoned: Sequence[Turn]
     ) -> tuple[Evidence, ...]: ...
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from journeys.code import code_failed
 from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
@@ -64,7 +65,9 @@ class BestOfN(Settings):
     async def _solution(self, draft: Draft, cast: Cast, number: int) -> list[Node]:
         """One solution to its answer, or to where the budgets of a journey end it."""
         way: list[Node] = []
-        while len(way) < cast.budgets.max_turns and (not way or way[-1].answer is None):
+        while len(way) < cast.budgets.max_turns and (
+            not way or (way[-1].answer is None and not code_failed(way[-1].evidence))
+        ):
             # No two solutions share an id: speakers remember what they wrote down for a turn by its id alone.
             id = number * cast.budgets.max_turns + len(way)
             node = await attempt(draft, cast, way, id, scorer=self.scorer)

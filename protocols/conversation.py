@@ -51,10 +51,10 @@ class Considered:
 async def consider(draft: Draft, cast: Cast, proposal: Proposal, *, judge: Judge, trust: Trust) -> Considered:
     """Check and judge a step that would continue the draft."""
     step, question = proposal.step, draft.problem.question
-    evidence = cast.referee.check(question=question, path=draft.path, step=step, abandoned=draft.abandoned)
+    evidence = await cast.referee.check(question=question, path=draft.path, step=step, abandoned=draft.abandoned)
     answer = cast.referee.answer_in(step)
     judgement = await judge(draft, cast, step, evidence, answer)
-    slips = slips_in(judgement, cast)
+    slips = await slips_in(judgement, cast)
     ruling = ruled(
         judgement, step=step, evidence=evidence, slips=slips, answer=answer, rules=_rules(draft, cast, trust)
     )
@@ -118,11 +118,11 @@ def _name(draft: Draft, by: Author) -> str:
     return f"{draft.id}~second" if by == "second" else draft.id
 
 
-def slips_in(judgement: Judgement, cast: Cast) -> tuple[Evidence, ...]:
+async def slips_in(judgement: Judgement, cast: Cast) -> tuple[Evidence, ...]:
     """What the checkers find in the critic's own words, which the thought would otherwise repeat."""
     if not judgement.verdict.critique:
         return ()
-    return cast.referee.check(question="", path=(), step=judgement.verdict.critique, abandoned=())
+    return await cast.referee.check(question="", path=(), step=judgement.verdict.critique, abandoned=())
 
 
 def add_turn(draft: Draft, considered: Considered, *, by: Author = "policy", rival: Rival | None = None) -> Turn:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from agents.persona import Trust
 from agents.roles import Judgement
+from journeys.code import FAILED_CODE
 from journeys.record import Evidence, Move, Ruling, Verdict
 
 REFUSED = Evidence(kind="refused_answer", detail="That answer does not hold.")
@@ -52,7 +53,9 @@ def ruled(
         changes: dict[str, object] = {"move": Move.CONTINUE, "keep": 0} if moves_on else {}
         verdict = _changed(verdict, critique="", quote="", **changes)
         rulings.append("false_critique")
-    fatal = next((finding for finding in evidence if finding.fatal), None) if rules.trust != "critic" else None
+    # Code that does not run is no opinion of a checker: with it on the path no later step would run.
+    proofs = (finding for finding in evidence if finding.fatal)
+    fatal = next((found for found in proofs if rules.trust != "critic" or found.kind == FAILED_CODE), None)
     if fatal and verdict.move is not Move.BACKTRACK:
         verdict = Verdict(move=Move.BACKTRACK, critique=fatal.detail, quote=fatal.quote, keep=rules.path_length)
         rulings.append("evidence_overrules")

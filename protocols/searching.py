@@ -8,12 +8,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 from agents.roles import CriticView, PolicyView
+from journeys.code import code_failed
 from journeys.draft import Budgets, Draft
 from journeys.record import Journey, Move, Turn, Verdict, seed_for
 from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
 from protocols.conversation import ended
-from protocols.scoring import SCORERS, ScorerName
+from protocols.scoring import SCORERS, Score, ScorerName
 from protocols.walk import Visit, walk
 
 
@@ -27,7 +28,14 @@ async def attempt(
         action: what the policy is asked for, if not simply for a step.
     """
     path = tuple(
-        Turn(id=node.id, parent=node.parent, step=node.step, verdict=Verdict(move=Move.CONTINUE)) for node in way
+        Turn(
+            id=node.id,
+            parent=node.parent,
+            step=node.step,
+            verdict=Verdict(move=Move.CONTINUE),
+            evidence=node.evidence,
+        )
+        for node in way
     )
     parent = way[-1].id if way else None
     name = f"{draft.id}~{'root' if parent is None else parent}{action and '.'}{action}.{number}"
@@ -42,8 +50,9 @@ async def attempt(
             action=action,
         )
     )
-    evidence = cast.referee.check(question=question, path=path, step=proposal.step, abandoned=())
-    answer = cast.referee.answer_in(proposal.step)
+    evidence = await cast.referee.check(question=question, path=path, step=proposal.step, abandoned=())
+    failed = code_failed(evidence)
+    answer = None if failed else cast.referee.answer_in(proposal.step)
     view = CriticView(
         journey_id=name,
         question=question,
@@ -54,7 +63,10 @@ async def attempt(
         answer=answer,
         seed=seed_for(draft.seed, name, "critic"),
     )
-    score = await SCORERS[scorer](view, proposal, cast)
+    if failed:  # whoever judges, nothing can be built on code that does not run
+        score = Score(value=0.0, reason=failed.detail, refuted=True)
+    else:
+        score = await SCORERS[scorer](view, proposal, cast)
     return Node(
         id=0,
         parent=parent,
@@ -135,10 +147,12 @@ def spent(nodes: Sequence[Node], budgets: Budgets) -> bool:
 
 def _turn(draft: Draft, visit: Visit) -> Turn:
     """A visited step as a turn, with the verdict that the walk gives it."""
-    node, awaiting = visit.node, draft.awaiting_reply
-    if visit.keep is not None:
+    node, awaiting, keep = visit.node, draft.awaiting_reply, visit.keep
+    if keep is None and code_failed(node.evidence):
+        keep = len(draft.path)  # a way that leads nowhere may end in such a step; it does not stand there either
+    if keep is not None:
         quote = next((found.quote for found in node.evidence if found.fatal), "")
-        verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=visit.keep)
+        verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=keep)
     else:
         verdict = Verdict(move=Move.CONTINUE if node.answer is None else Move.TERMINATE)
     return Turn(

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from journeys.code import code_failed
 from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
@@ -73,7 +74,8 @@ class TreeSearch(Settings):
 
     def _pruned(self, layer: Sequence[Node]) -> list[Node]:
         """The layer with its losers marked. Of equal scores the first written is kept."""
-        standing = [node for node in layer if not (self.prune == "hard" and node.refuted)]
+        failing = {node.id for node in layer if code_failed(node.evidence)}
+        standing = [node for node in layer if node.id not in failing and not (self.prune == "hard" and node.refuted)]
         kept = {node.id for node in sorted(standing, key=lambda node: -(node.score or 0.0))[: self.beam]}
         return [node if node.id in kept else node.model_copy(update={"kept": False}) for node in layer]
 

@@ -149,7 +149,7 @@ def test_after_a_backtrack_what_was_kept_is_the_same_to_the_byte(name: str) -> N
         assert shown(back)[: len(keeping)] == shown(keeping)
         assert shown(later)[: len(keeping)] == shown(keeping)
     else:
-        kept = "\n".join(["Brackets first.", "2 + 2 = 4", "So 4."])
+        kept = prompt.persona.delimiter.join(["Brackets first.", "2 + 2 = 4", "So 4."])
         assert kept in flat(back)
         assert flat(later).startswith(flat(back)[: flat(back).index(kept) + len(kept)])
         abandoned_stays = prompt.persona.memory == "full"

@@ -173,18 +173,18 @@ def test_mcc_is_the_correlation_of_labels_and_flags(pairs: list[tuple[bool, bool
 # How a judge is asked
 
 
-def test_a_step_is_shown_with_its_own_path_and_evidence_and_without_its_label() -> None:
-    view = view_of(SUM, 1, Referee())
+async def test_a_step_is_shown_with_its_own_path_and_evidence_and_without_its_label() -> None:
+    view = await view_of(SUM, 1, Referee())
     assert [turn.step for turn in view.path] == ["2 + 3 = 5"]
     assert [found.kind for found in view.evidence] == ["false_equation"]
-    assert view_of(SUM, 2, Referee()).answer == "8"
+    assert (await view_of(SUM, 2, Referee())).answer == "8"
     assert "5 + 4 is 9" not in view.model_dump_json()
 
 
-def test_rows_for_a_critic_ask_as_its_persona_does(tmp_path: Path) -> None:
+async def test_rows_for_a_critic_ask_as_its_persona_does(tmp_path: Path) -> None:
     data = write(tmp_path / "steps.jsonl", [as_row(one) for one in (SUM, GOOD, MISSED)])
     settings = JudgingSettings.model_validate({"data": data, "judges": "strict"})
-    assert write_rows(settings, tmp_path / "rows.jsonl") == 6
+    assert await write_rows(settings, tmp_path / "rows.jsonl") == 6
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     asked = [row["prompt"][-1]["content"] for row in rows]
     assert [row["prompt"][0]["role"] for row in rows] == ["system"] * 6
@@ -202,10 +202,10 @@ def test_rows_for_a_critic_ask_as_its_persona_does(tmp_path: Path) -> None:
     assert forms[5]["critique"] == "This does not follow from what stands before it.", "who refused it is no reason"
 
 
-def test_rows_are_asked_of_a_persona_that_asks(tmp_path: Path) -> None:
+async def test_rows_are_asked_of_a_persona_that_asks(tmp_path: Path) -> None:
     data = write(tmp_path / "steps.jsonl", [as_row(SUM)])
     with pytest.raises(UserError, match="of kind 'evidence' and asks no model"):
-        write_rows(JudgingSettings.model_validate({"data": data, "judges": "evidence"}), tmp_path / "rows.jsonl")
+        await write_rows(JudgingSettings.model_validate({"data": data, "judges": "evidence"}), tmp_path / "rows.jsonl")
 
 
 SCRIPT = """

@@ -1,5 +1,6 @@
 """Evidence about steps: the four checkers, luck, and the referee that holds them together."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -24,7 +25,7 @@ def turns(*steps: str) -> list[Turn]:
 
 
 def kinds(referee: Referee, step: str, *, path: tuple[str, ...] = (), abandoned: tuple[str, ...] = ()) -> list[str]:
-    found = referee.check(question="?", path=turns(*path), step=step, abandoned=turns(*abandoned))
+    found = asyncio.run(referee.check(question="?", path=turns(*path), step=step, abandoned=turns(*abandoned)))
     assert all(evidence.quote in step for evidence in found)
     return [evidence.kind for evidence in found]
 
@@ -38,8 +39,8 @@ def test_a_step_that_says_nothing_is_empty(referee: Referee, step: str) -> None:
     assert kinds(referee, step) == ["empty_step"]
 
 
-def test_the_detail_of_a_false_equation_does_not_give_the_right_value_away(referee: Referee) -> None:
-    (evidence,) = referee.check(question="?", path=[], step="So 17 + 25 = 43.", abandoned=[])
+async def test_the_detail_of_a_false_equation_does_not_give_the_right_value_away(referee: Referee) -> None:
+    (evidence,) = await referee.check(question="?", path=[], step="So 17 + 25 = 43.", abandoned=[])
     assert (evidence.kind, evidence.quote, evidence.fatal) == ("false_equation", "17 + 25 = 43", True)
     assert evidence.detail == "17 + 25 is not 43."
     assert "42" not in evidence.detail
@@ -136,7 +137,7 @@ async def test_the_referee_is_one_face_for_all(referee: Referee) -> None:
 
 def test_only_the_named_checkers_run() -> None:
     referee = Referee(CheckerSettings(checkers=("empty_step",)))
-    assert referee.check(question="?", path=[], step="17 + 25 = 43", abandoned=[]) == ()
+    assert asyncio.run(referee.check(question="?", path=[], step="17 + 25 = 43", abandoned=[])) == ()
     referee.close()
 
 

@@ -100,7 +100,7 @@ class Checks:
     def answer_in(self, step: str) -> str | None:
         return step.removeprefix("Answer: ") if step.startswith("Answer: ") else None
 
-    def check(
+    async def check(
         self, *, question: str, path: Sequence[Turn], step: str, abandoned: Sequence[Turn]
     ) -> tuple[Evidence, ...]:
         return (Evidence(kind="false_equation", quote="2 + 2 = 5"),) if "= 5" in step else ()

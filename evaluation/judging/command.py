@@ -25,7 +25,7 @@ from evaluation.judging.verdicts import Ending, Judged, VerdictFile, judge_all, 
 from evaluation.settings import plain_engine
 from journeys.database import hold_writer_lock
 from journeys.row_files import line
-from problems.referee import Referee
+from problems.referee import CheckerSettings, Referee
 from settings import UserError, difference, read_yaml
 from settings.files import write_json, write_text, write_yaml, writing
 from terminal.live import LiveView
@@ -89,14 +89,11 @@ async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_e
             personas,
             begun=any(file.has(one.name, key) for one in settings.judges for *_, key in work),
         )
-        referee = Referee(settings.checkers)
-        try:
+        async with Referee(settings.checkers) as referee:
             for one in settings.judges:
                 ending = await _ask(one, personas.get(one.name), work, settings, referee, file, open_engine)
                 outcome.lost += ending.lost
                 outcome.last_error = ending.last_error or outcome.last_error
-        finally:
-            referee.close()
         if not outcome.lost:
             outcome.result = _result(settings, folder.name, solutions, file)
             with writing(folder, key="outputs_dir"):
@@ -105,7 +102,7 @@ async def judge(settings: JudgingSettings, *, recipe: Path | None = None, open_e
     return outcome
 
 
-def write_rows(settings: JudgingSettings, file: Path) -> int:
+async def write_rows(settings: JudgingSettings, file: Path) -> int:
     """The labelled steps as rows for `train sft`, asked as the first judge asks. Returns how many. Raises UserError."""
     if settings.judges[0].reward:
         raise UserError("judges: a reward model is asked without words; `train ppm` teaches one, on pairs of steps")
@@ -113,10 +110,10 @@ def write_rows(settings: JudgingSettings, file: Path) -> int:
     if persona.kind != "model":
         raise UserError(f"judges: {persona.name!r} is of kind {persona.kind!r} and asks no model; name one that does")
     solutions = read_labelled(settings.data, limit=settings.limit, seed=settings.seed)
-    referee = Referee(settings.checkers)
+    async with Referee(settings.checkers) as referee:
+        rows = [line(row) async for row in critic_rows(solutions, persona, referee)]
     with writing(file.parent, key="rows"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        rows = [line(row) for row in critic_rows(solutions, persona, referee)]
         write_text(file, "".join(rows))
     return len(rows)
 
@@ -180,11 +177,13 @@ async def _opened(
 def _agree(folder: Path, settings: JudgingSettings, personas: dict[str, CriticPersona], *, begun: bool) -> None:
     """Write down how the judges are asked; raises UserError where verdicts are there that were asked for otherwise."""
     asked = {key: value for key, value in settings.model_dump(mode="json").items() if key in BINDING} | {
-        "judges": {one.name: _how(one, personas.get(one.name), settings) for one in settings.judges}
+        "checkers": settings.checkers.binding(),
+        "judges": {one.name: _how(one, personas.get(one.name), settings) for one in settings.judges},
     }
     file = folder / "recipe.yaml"
     if begun and file.is_file():
         before = read_yaml(file)
+        before["checkers"] = CheckerSettings.model_validate(before.get("checkers") or {}).binding()
         known = dict(before.get("judges") or {})
         both = known.keys() & asked["judges"].keys()
         changes = difference(

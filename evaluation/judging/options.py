@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
 
     recipe = load(settings(), args.config, overrides(args, overrides_from_flags(flags)))
     if args.rows:
-        count = write_rows(recipe, args.rows)
+        count = asyncio.run(write_rows(recipe, args.rows))
         written = {"rows": count, "file": str(args.rows)}
         print_json(written) if args.json else print_sheets((), f"Written: {args.rows}  ({count} rows)")
         return ""

@@ -1,7 +1,7 @@
 """Labelled steps as training rows for a critic: asked as its persona asks, answered as the labels say."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from agents.critic import CriticPrompt
@@ -16,13 +16,15 @@ LONGEST_CRITIQUE, LONGEST_QUOTE = 300, 120
 """Characters; what the form of a verdict allows (agents/verdicts.py)."""
 
 
-def critic_rows(solutions: Sequence[Solution], persona: CriticPersona, referee: Referee) -> Iterator[dict[str, Any]]:
+async def critic_rows(
+    solutions: Sequence[Solution], persona: CriticPersona, referee: Referee
+) -> AsyncIterator[dict[str, Any]]:
     """A row for each labelled step: `prompt` as chat messages, `completion` the verdict as JSON.
 
     A wrong step is sent back, and only it; a right one goes on, or ends the journey where it states the answer.
     """
     for solution, place, _ in steps_to_judge(solutions):
-        view = view_of(solution, place, referee)
+        view = await view_of(solution, place, referee)
         wrong = solution.ratings[place] == WRONG
         why = (solution.whys[place] if solution.whys else "") or NO_REASON
         form = {

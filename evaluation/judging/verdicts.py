@@ -80,7 +80,7 @@ def steps_to_judge(solutions: Sequence[Solution]) -> Iterator[tuple[Solution, in
                 yield solution, place, key
 
 
-def view_of(solution: Solution, place: int, referee: Referee, *, seed: int = 0) -> CriticView:
+async def view_of(solution: Solution, place: int, referee: Referee, *, seed: int = 0) -> CriticView:
     """What a critic would see if this step were said now. The label is not in it."""
     path = tuple(
         Turn(id=n, parent=n - 1 if n else None, step=step, verdict=Verdict(move=Move.CONTINUE))
@@ -94,7 +94,7 @@ def view_of(solution: Solution, place: int, referee: Referee, *, seed: int = 0) 
         path=path,
         turns=path,
         step=step,
-        evidence=referee.check(question=solution.question, path=path, step=step, abandoned=()),
+        evidence=await referee.check(question=solution.question, path=path, step=step, abandoned=()),
         answer=referee.answer_in(step),
         seed=seed_for(seed, key, "judge"),
     )
@@ -124,7 +124,7 @@ async def judge_all(
         nonlocal lost_in_a_row
         for solution, place, key in todo:
             try:
-                judgement = await critic().judge(view_of(solution, place, referee, seed=seed))
+                judgement = await critic().judge(await view_of(solution, place, referee, seed=seed))
             except EngineError as error:
                 ending.lost += 1
                 ending.last_error = str(error)

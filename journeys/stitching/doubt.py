@@ -219,6 +219,8 @@ def _from_evidence(found: Evidence, turn: Turn, pick: Pick, *, question: str, ag
     match found.kind:
         case "false_equation" if "=" in quote and len(quote) <= 120:
             return _denied(quote, pick)
+        case "failed_code":
+            return phrases.FAILED if _foreign(found.detail, question) else found.detail
         case "repeated_step":
             return pick(phrases.AGAIN if again else phrases.STANDS)
         case "contradiction":

@@ -5,6 +5,7 @@ Each rule yields a short code with the words that broke it:
     empty            nothing is said
     lost_equation    an equation of a step that stands is gone or changed
     lost_number      a number of a step that stands is gone
+    lost_code        code of a step that stands is gone or changed, in a letter
     lost_step        a step without equations that stands cannot be found
     lost_branch      a step that was given up is gone, or told out of order
     self_denial      a step that stands denies the final answer, or a calculation that it also asserts
@@ -14,7 +15,7 @@ Each rule yields a short code with the words that broke it:
     no_answer        the journey has none
     trace            a word for the machinery: critic, agent, user, assistant, policy, checker
     label            "Step 3:", "Critic:", a heading
-    markup           JSON, code fences, template tokens
+    markup           JSON, code that no step holds, template tokens
     leak             words of a prompt: instructions, or talk about a draft
     length           shorter than half or longer than three times the template's text
     repeated_paragraph
@@ -27,10 +28,12 @@ need not be told.
 import re
 from collections.abc import Iterator, Sequence
 
+from journeys.code import without_fences, words_in
 from journeys.record import Journey, Record
 from journeys.stitching.denial import self_denials
 from journeys.stitching.narrator import Telling, tell
 from journeys.stitching.places import DOUBTS, Place, briefly, like, locate, place_of, told_at, told_places
+from journeys.stitching.programs import apart, lost_code
 from journeys.stitching.prose import TRACES, equations, normal, numbers, stated_answers
 from journeys.stitching.steps import Told
 from journeys.stitching.tries import Try
@@ -90,18 +93,20 @@ def inspect(text: str, journey: Journey, *, shortcut: bool = False, draft: Telli
         shortcut: whether it tells the path alone; abandoned branches are then not looked for.
         draft: the template's telling, if it is at hand; the length is measured by it.
     """
-    plain = normal(text)
+    plain = normal(without_fences(text))
     if not plain:
         return GateReport(passed=False, failures=("empty: ",))
     draft = draft or tell(journey, shortcut=shortcut)
     told = draft.told
     stands = frozenset(turn.id for turn in journey.path)
+    words, comments = apart(text, [one.text for one in told])
     failures = (
         *_lost(plain, told, standing=stands),
+        *(f"lost_code: {code[:80]}" for code in lost_code(text, [one.text for one in told if one.turn.id in stands])),
         *_denied(plain, [one.core for one in told if one.turn.id in stands], journey.answer),
         *(() if shortcut else _branches(plain, told, draft.tries)),
-        *_answer(text, told, journey.answer),
-        *_voice(text, journey.problem.question),
+        *_answer(words, told, journey.answer),
+        *_voice(words, journey.problem.question, comments=comments),
         *_shape(text, draft),
     )
     return GateReport(passed=not failures, failures=failures)
@@ -191,7 +196,9 @@ def _answer(text: str, told: Sequence[Told], final: str | None) -> Iterator[str]
     at, last = stated[-1] if stated else (0, text[-80:])
     if not stated or not _same(last, answer) or len(text) - at > TAIL + len(final):
         yield f"wrong_answer: {last[:80]}"
-    before = sum(_same(found, answer) for one in told if one.turn.answer for _, found in stated_answers(one.text))
+    before = sum(
+        _same(found, answer) for one in told if one.turn.answer for _, found in stated_answers(words_in(one.text))
+    )
     if sum(_same(found, answer) for _, found in stated) > 1 + before:
         yield f"repeated_answer: {final}"
 
@@ -202,9 +209,13 @@ def _same(stated: str, answer: str) -> bool:
     return stated == answer or (stated.startswith(answer) and not re.match(r"\w|\.\d|[*/^=]", stated[len(answer) :]))
 
 
-def _voice(text: str, question: str) -> Iterator[str]:
+def _voice(text: str, question: str, *, comments: str = "") -> Iterator[str]:
+    """Of comments in code only a trace is held against a thought: "Step 1:" and the like are custom there."""
     asked = question.casefold()
     words = set(_WORD.findall(text.lower()))
+    hidden = TRACES.search(comments) if words.isdisjoint(_TRACE_WORDS) else None
+    if hidden and hidden.group().casefold() not in asked:
+        yield f"trace: {comments[max(0, hidden.start() - 20) : hidden.end() + 20].strip()}"
     rules = (
         ("trace", TRACES, bool(words & _TRACE_WORDS)),
         ("label", _LABELS, bool(words & _LABEL_WORDS) or "#" in text),

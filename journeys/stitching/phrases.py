@@ -59,6 +59,8 @@ AGAIN = (
 )
 STANDS = ("I already have that", "that's just what I had, it gets me nowhere", "I've said that already")
 """A step that says what is said already."""
+FAILED = "that code doesn't run"
+"""Where what the interpreter said cannot be told as a thought."""
 CONTRADICTION = (
     "that doesn't fit with what I already have",
     "that contradicts something I found earlier",

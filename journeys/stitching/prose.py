@@ -129,7 +129,7 @@ def cleaned(step: str) -> str:
 def ended(text: str) -> str:
     """`text` with a full stop, unless it has an end of its own."""
     text = text.rstrip()
-    return text if not text or text[-1] in ".!?:;,…" or text.endswith(("$$", "\\]", "|")) else text + "."
+    return text if not text or text[-1] in ".!?:;,…" or text.endswith(("$$", "\\]", "|", "```")) else text + "."
 
 
 def capital(text: str) -> str:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from journeys.code import without_fences
 from journeys.record import Journey, Move, Turn, Verdict
 from journeys.stitching import phrases
+from journeys.stitching.programs import head_of, with_program
 from journeys.stitching.prose import (
     ANSWER_LABEL,
     TRACES,
@@ -72,7 +74,7 @@ class Told:
     text: str
     """The step as written, without those two and without what breaks off at its end; may be empty."""
     core: str
-    """`text` in `normal` form, for comparing."""
+    """`text` in `normal` form, without fences around code, for comparing."""
 
     @property
     def bare(self) -> bool:
@@ -108,15 +110,24 @@ def shown(answer: str) -> str:
 
 
 def _told(turn: Turn, turns: Sequence[Turn], *, final: bool, stands: bool) -> Told:
-    own, restart, text = "", "", cleaned(turn.step)
+    own, restart, head = "", "", head_of(turn.step)
+    text, has_code = cleaned(head), head != turn.step
     if turn.replies_to is not None:
         answered = turns[turn.replies_to].verdict
         own, text = _owned(text, answered)
-        if answered.move is Move.BACKTRACK and (found := _RESTART.match(text)):
+        before_code = " ```" if has_code else ""
+        if answered.move is Move.BACKTRACK and (found := _RESTART.match(text + before_code)):
             restart, text = found.group().strip(), capital(text[found.end() :])
-    text = without_answer(text, turn.answer or "") if final else _tentative(text)
-    text = finished(text, cut_off=turn.finish == "length", stands=stands) if re.search(r"\w", text) else ""
-    return Told(turn, own, restart, text, normal(text).rstrip(". "))
+
+    def stated(words: str) -> str:
+        return without_answer(words, turn.answer or "") if final else _tentative(words)
+
+    text = stated(text) if re.search(r"\w", text) else ""
+    if has_code:
+        text = with_program(text, turn, told=stated)
+    elif text:
+        text = finished(text, cut_off=turn.finish == "length", stands=stands)
+    return Told(turn, own, restart, text, normal(without_fences(text)).rstrip(". "))
 
 
 def _owned(step: str, verdict: Verdict) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import re
 from typing import Literal, Protocol
 
+from journeys.code import code_in, fenced
 from journeys.record import Journey, Record
 from journeys.stitching.align import align
 from journeys.stitching.gate import GateReport, inspect
@@ -87,6 +88,9 @@ def must_keep(journey: Journey) -> tuple[str, ...]:
             continue  # told before in other words
         if how.telling == "value":
             kept.append(how.value)
+            continue
+        if code := code_in(one.text):
+            kept.append(fenced(code))
             continue
         kept += raw_equations(one.text) or ([one.text] if re.search(r"\w", one.text) and len(one.text) <= 160 else [])
     return tuple(dict.fromkeys([*kept, *([journey.answer] if journey.answer else [])]))

@@ -47,7 +47,7 @@ def lowered(text: str, *, question: str | None = None) -> str:
 
 def landmark(told: Told) -> str:
     """The last plain equation of a step, as written, where it is short enough to be named."""
-    found = _PLAIN_EQUATION.findall(told.text) if "=" in told.text else ()
+    found = _PLAIN_EQUATION.findall(told.text) if "=" in told.text and "```" not in told.text else ()
     return found[-1].strip() if found and len(found[-1]) <= 40 else ""
 
 

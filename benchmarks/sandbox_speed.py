@@ -1,6 +1,6 @@
-"""What it costs to run a step's code in the sandbox: one warm check, a cold start, and checks a second.
+"""What it costs to run a step's code in the sandbox: warm checks, a step of a journey, a cold start, checks a second.
 
-    python benchmarks/sandbox.py [--runs 300] [--workers 1 2 4]
+    python benchmarks/sandbox_speed.py [--runs 300] [--workers 1 2 4]
 
 The reference is the plainest way to run code elsewhere: a fresh interpreter for each step, which isolates nothing.
 """
@@ -15,6 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from journeys.code import fenced
+from journeys.record import Move, Turn, Verdict
+from problems.referee import CheckerSettings, Referee
 from sandbox import Sandbox, SandboxSettings
 
 ARITHMETIC = """
@@ -56,6 +59,8 @@ async def measure(runs: int, pause: float, workers: list[int]) -> None:
             row(f"warm check, {name}, no pause between", [await check(sandbox, code, 0) for _ in range(runs)])
             row(f"of a warm check, the code's own, {name}", [await own(sandbox, code, pause) for _ in range(runs)])
         row(f"reference: fresh interpreter, {name}", [await interpreter(code) for _ in range(max(10, runs // 20))])
+    async with Referee(CheckerSettings(code=True, sandbox=SandboxSettings(workers=1))) as referee:
+        row("step check, eighth piece of a program", [await eighth(referee, pause) for _ in range(runs)])
     print(f"\n{'checks a second':<44}{'workers':>8}{'rate':>8}")
     for count in workers:
         async with Sandbox(SandboxSettings(workers=count)) as sandbox:
@@ -78,6 +83,21 @@ async def check(sandbox: Sandbox, code: str, pause: float) -> float:
     started = time.perf_counter()
     outcome = await sandbox.run(code)
     assert outcome.verdict == "ok", outcome
+    return 1000 * (time.perf_counter() - started)
+
+
+PATH = [
+    Turn(id=n, parent=n - 1 if n else None, step=fenced(ARITHMETIC.strip()), verdict=Verdict(move=Move.CONTINUE))
+    for n in range(7)
+]
+
+
+async def eighth(referee: Referee, pause: float) -> float:
+    """Everything that a protocol waits for before a step is judged: all checkers, and seven pieces run before this."""
+    await asyncio.sleep(pause)
+    started = time.perf_counter()
+    found = await referee.check(question="?", path=PATH, step=fenced(f"pans += 1{ARITHMETIC}"), abandoned=())
+    assert [one.kind for one in found] == ["code_output"], found
     return 1000 * (time.perf_counter() - started)
 
 
