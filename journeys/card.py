@@ -59,8 +59,9 @@ def _front_matter(settings: ExportSettings, counts: "ExportCounts") -> str:
 
 
 def _what(settings: ExportSettings, counts: "ExportCounts", run: Provenance) -> str:
+    words = SETS_IN_WORDS | ({"shortcut_sft": EVERY_SHORTCUT} if settings.shortcuts == "all" else {})
     rows = "\n".join(
-        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items() if name in counts.rows
+        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in words.items() if name in counts.rows
     )
     opens, closes = _inline(settings.around.open), _inline(settings.around.close)
     return f"""# {_inline(run.name)}: reflective long thoughts
@@ -148,6 +149,11 @@ SETS_IN_WORDS = {
     "step_labels": "`prompt`, `completions`, `labels`: stepwise supervision",
     "ppm": "`prompt`, `chosen`, `rejected`, `weight`: steps that a search tried in one place, for a reward model",
 }
+
+EVERY_SHORTCUT = (
+    "`prompt`, `completion`: the steps that stood, and the other right ways of the same search; `leaf` is such a way's "
+    "last step in the search tree, null for the way that was told"
+)
 
 LIMITS = """## Known limits
 

@@ -1,7 +1,7 @@
 """From a store to training data: four sets of rows, each as JSONL and Parquet, and a card that says what they are.
 
     journey_sft    the whole thought, wrong turns and repairs included        prompt, completion
-    shortcut_sft   the same prompts, the path alone                           prompt, completion
+    shortcut_sft   the same prompts, the path alone, or every right way       prompt, completion
     preferences    outcome pairs and step pairs                               prompt, chosen, rejected
     step_labels    what is known about single steps                           prompt, completions, labels
 
@@ -25,6 +25,7 @@ from journeys.formats import ExportSettings, breaks_tags, completion, prompt, sp
 from journeys.preferences import outcome_pairs, ppm_row, searched_pair, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
+from journeys.shortcuts import other_ways
 from journeys.step_labels import step_labels
 from journeys.stitching.thought import Thought
 from journeys.stitching.thought import stitch as by_template
@@ -133,7 +134,8 @@ class _Exporter:
                 right.append((journey, thoughts[0]))
                 self._count(journey, thoughts[0])
                 yield "journey_sft", sft_row(journey, thoughts[0], self.settings)
-                yield "shortcut_sft", sft_row(journey, thoughts[1], self.settings)
+                for row in self._shortcut_rows(journey, thoughts[1]):
+                    yield "shortcut_sft", row
                 for pair in step_pairs(journey, self.settings, self._shortcut):
                     yield "preferences", pair
             elif refusal:
@@ -179,10 +181,22 @@ class _Exporter:
             self.gate_failures.update(_broken_rules(thought) | _broken_rules(shortcut))
             self.refused["gate"] += 1
             return None
-        if any(breaks_tags(text, self.settings) for text in (thought.text, shortcut.text, thought.answer or "")):
+        if self._breaks_tags(thought) or self._breaks_tags(shortcut):
             self.refused["tags_in_text"] += 1
             return None
         return thought, shortcut
+
+    def _shortcut_rows(self, journey: Journey, told: Thought) -> Iterator[dict[str, Any]]:
+        """The told way; with `shortcuts: all` also the other right ways of its search, told by the template."""
+        yield sft_row(journey, told, self.settings) | {"leaf": None}
+        tree = self.store.tree(journey.id) if self.settings.shortcuts == "all" else None
+        for leaf, way in other_ways(journey, tree, most=self.settings.max_shortcuts - 1) if tree else ():
+            thought = self._shortcut(way)
+            if _sound(thought) and not self._breaks_tags(thought):
+                yield sft_row(way, thought, self.settings) | {"leaf": leaf}
+
+    def _breaks_tags(self, thought: Thought) -> bool:
+        return any(breaks_tags(text, self.settings) for text in (thought.text, thought.answer or ""))
 
     def _told(self, journey: Journey, *, shortcut: bool) -> Thought:
         stored = self.store.thought(journey.id, shortcut=shortcut)

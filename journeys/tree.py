@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
-from journeys.record import Cost, Evidence, FinishReason, Record, Verification
+from journeys.record import Cost, Evidence, FinishReason, Record, Ruling, Turn, Verdict, Verification
 
 
 class Node(Record):
@@ -33,6 +33,8 @@ class Node(Record):
     """Whether the search went on with it."""
     verification: Verification | None = None
     """The verifier's word on `answer`."""
+    lucky: tuple[str, ...] = ()
+    """Why a right answer does not follow from the way to it; empty when it does."""
     visits: int = 0
     """Rollouts that went through it."""
     value: float = 0.0
@@ -59,6 +61,36 @@ class Node(Record):
     @property
     def cost(self) -> Cost:
         return self.policy_cost.plus(self.judge_cost)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a judge or a checker holds it to be wrong."""
+        return self.refuted or any(found.fatal for found in self.evidence)
+
+    def as_turn(
+        self,
+        *,
+        id: int,
+        parent: int | None,
+        verdict: Verdict,
+        rulings: tuple[Ruling, ...] = (),
+        replies_to: int | None = None,
+    ) -> Turn:
+        """The step as a turn of a journey, under the verdict that the journey gives it."""
+        return Turn(
+            id=id,
+            parent=parent,
+            step=self.step,
+            verdict=verdict,
+            rulings=rulings,
+            evidence=self.evidence,
+            replies_to=replies_to,
+            answer=self.answer,
+            finish=self.finish,
+            confidence=self.confidence,
+            policy_cost=self.policy_cost,
+            critic_cost=self.judge_cost,
+        )
 
 
 class Completion(Record):
@@ -121,8 +153,13 @@ class Tree(Record):
 
     @property
     def solutions(self) -> Iterator[tuple[Node, ...]]:
-        """Every way to a right answer: the shortcuts of this search (O1 Journey, methods 1.1, step 6)."""
+        """Every way to a right answer."""
         return (self.way_to(node) for node in self.nodes if node.right)
+
+    @property
+    def shortcuts(self) -> Iterator[tuple[Node, ...]]:
+        """Solutions of right steps alone from which the answer follows (O1 Journey, methods 1.1, step 6)."""
+        return (way for way in self.solutions if not way[-1].lucky and not any(node.doubted for node in way))
 
     @cached_property
     def on_solution(self) -> frozenset[int]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 from agents.roles import CriticView, PolicyView
 from journeys.draft import Budgets, Draft
-from journeys.record import Journey, Move, Turn, Verdict, seed_for
+from journeys.record import Journey, Move, Turn, Verdict, Verification, seed_for
 from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
 from protocols.conversation import ended
@@ -55,6 +55,7 @@ async def attempt(
         seed=seed_for(draft.seed, name, "critic"),
     )
     score = await SCORERS[scorer](view, proposal, cast)
+    verification = None if answer is None else await cast.referee.verify(draft.problem, answer)
     return Node(
         id=0,
         parent=parent,
@@ -64,7 +65,8 @@ async def attempt(
         score=score.value,
         reason=score.reason,
         refuted=score.refuted,
-        verification=None if answer is None else await cast.referee.verify(draft.problem, answer),
+        verification=verification,
+        lucky=_luck(draft, cast, path, proposal.step, verification),
         action=action,
         finish=proposal.finish,
         confidence=proposal.confidence,
@@ -141,16 +143,19 @@ def _turn(draft: Draft, visit: Visit) -> Turn:
         verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=visit.keep)
     else:
         verdict = Verdict(move=Move.CONTINUE if node.answer is None else Move.TERMINATE)
-    return Turn(
+    return node.as_turn(
         id=len(draft.turns),
         parent=draft.head.id if draft.head else None,
-        step=node.step,
         verdict=verdict,
-        evidence=node.evidence,
         replies_to=awaiting.id if awaiting else None,
-        answer=node.answer,
-        finish=node.finish,
-        confidence=node.confidence,
-        policy_cost=node.policy_cost,
-        critic_cost=node.judge_cost,
     )
+
+
+def _luck(
+    draft: Draft, cast: Cast, path: Sequence[Turn], step: str, verification: Verification | None
+) -> tuple[str, ...]:
+    """Why a right answer does not follow from the steps before it, if it does not."""
+    if verification is None or verification.status != "right":
+        return ()
+    last = Turn(id=-1, parent=path[-1].id if path else None, step=step, verdict=Verdict(move=Move.TERMINATE))
+    return cast.referee.lucky(draft.problem, (*path, last), verification.given)
