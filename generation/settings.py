@@ -121,6 +121,15 @@ class GenerateSettings(Settings):
             raise ValueError("protocol.scorer: reward needs reward.model, a folder that `train ppm` wrote or another's")
         return self
 
+    @model_validator(mode="after")
+    def _a_ready_tree_needs_one(self) -> Self:
+        if self.protocol.kind == "ready-tree" and self.problems.source != "prm800k":
+            raise ValueError(
+                f"protocol ready-tree walks through steps that people rated, and problems.source "
+                f"{self.problems.source!r} has none; set problems.source: prm800k"
+            )
+        return self
+
     def folder(self, recipe: Path | None) -> Path:
         """The run's folder."""
         return Path(self.runs_dir) / (self.name or (recipe.stem if recipe else "run"))

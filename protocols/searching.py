@@ -66,7 +66,7 @@ async def attempt(
         reason=score.reason,
         refuted=score.refuted,
         verification=verification,
-        lucky=_luck(draft, cast, path, proposal.step, verification),
+        lucky=luck(draft, cast, path, proposal.step, verification),
         action=action,
         finish=proposal.finish,
         confidence=proposal.confidence,
@@ -151,7 +151,7 @@ def _turn(draft: Draft, visit: Visit) -> Turn:
     )
 
 
-def _luck(
+def luck(
     draft: Draft, cast: Cast, path: Sequence[Turn], step: str, verification: Verification | None
 ) -> tuple[str, ...]:
     """Why a right answer does not follow from the steps before it, if it does not."""

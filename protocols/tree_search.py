@@ -51,7 +51,7 @@ class TreeSearch(Settings):
             draft,
             cast,
             search=lambda: self._search(draft, cast),
-            walk=lambda tree: erring(draft, cast, tree, _way(tree), trials=self.trials),
+            walk=lambda tree: erring(draft, cast, tree, best_way(tree), trials=self.trials),
         )
 
     async def _search(self, draft: Draft, cast: Cast) -> Tree:
@@ -78,7 +78,7 @@ class TreeSearch(Settings):
         return [node if node.id in kept else node.model_copy(update={"kept": False}) for node in layer]
 
 
-def _way(tree: Tree) -> tuple[Node, ...]:
+def best_way(tree: Tree) -> tuple[Node, ...]:
     """Where the walk shall end: the right answer that the judge thought best of, else the best answer, else the way
     that it thought best of. Which of several answers is right the verifier says once the search is over."""
     if not tree.nodes:

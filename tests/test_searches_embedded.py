@@ -15,8 +15,8 @@ from problems.referee import Referee
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PROBLEMS = 3
-RECIPES = {"rejection": ("--protocol.n", "4"), "tree-search": (), "mcts": ("--protocol.rollouts", "8")}
+PROBLEMS = 2
+RECIPES = {"rejection": ("--protocol.n", "3"), "tree-search": (), "mcts": ("--protocol.rollouts", "8")}
 """Two of them smaller than they are shipped, so that all three are done in a minute."""
 
 
