@@ -135,6 +135,7 @@ class Company:
             referee=self.referee,
             budgets=self.settings.budgets,
             trust=self.critic.trust if self.critic else "critic",
+            reflection=self.settings.policy.reflection,
             reward=self.reward,
             refuted_below=self.settings.reward.threshold if self.settings.reward else None,
             voices=self.voices,

@@ -28,6 +28,9 @@ class PolicySettings(EngineSettings):
     sampling: SamplingOverride = SamplingOverride()
     logprobs: bool = False
     """Ask for log-probabilities and record each step's confidence."""
+    reflection: str = ""
+    """A line that is put after a finished thought, once, before its answer is accepted: "Is that right? I look it over
+    from the beginning." (Marco-o1). Empty: none."""
 
 
 class CriticSettings(EngineSettings):

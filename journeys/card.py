@@ -120,8 +120,17 @@ Accepted: {counts.accepted}, of them {counts.accepted_with_backtrack} with a bac
 {refused}
 
 Rules of the gate that were broken: {gate}. Thoughts in which a model's telling failed the gate and the template's took
-its place: {counts.fell_back}.
+its place: {counts.fell_back}.{_forced(counts)}
 """
+
+
+def _forced(counts: "ExportCounts") -> str:
+    if not counts.accepted_with_forced_reflection:
+        return ""
+    return (
+        f"\n\nIn {counts.accepted_with_forced_reflection} accepted journeys the words after which a finished thought is "
+        "looked over again were put there by the recipe; nobody had found a fault."
+    )
 
 
 def _decontamination(run: Provenance, dirty: Mapping[str, str]) -> str:

@@ -51,6 +51,8 @@ class ExportCounts(Record):
     accepted_with_backtrack: int
     accepted_with_error_removed: int
     """Accepted journeys in which a step that a checker had found false left the path."""
+    accepted_with_forced_reflection: int
+    """Accepted journeys in which a line of the recipe had the policy look again (`policy.reflection`)."""
     refused: dict[str, int]
     """Journeys that are not in journey_sft, by reason."""
     gate_failures: dict[str, int]
@@ -167,6 +169,7 @@ class _Exporter:
             accepted=self.seen["accepted"],
             accepted_with_backtrack=self.seen["with_backtrack"],
             accepted_with_error_removed=self.seen["with_error_removed"],
+            accepted_with_forced_reflection=self.seen["with_forced_reflection"],
             refused=dict(sorted(self.refused.items())),
             gate_failures=dict(sorted(self.gate_failures.items())),
             fell_back=self.seen["fell_back"],
@@ -211,6 +214,7 @@ class _Exporter:
         self.seen["accepted"] += 1
         self.seen["with_backtrack"] += journey.count(Move.BACKTRACK) > 0
         self.seen["with_error_removed"] += any(found.fatal for turn in removed for found in turn.evidence)
+        self.seen["with_forced_reflection"] += journey.forced
         self.seen["fell_back"] += thought.fell_back
 
 

@@ -7,7 +7,7 @@ step 6).
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from journeys.record import Journey, Move, Turn, Verdict
+from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 
 
@@ -37,7 +37,7 @@ def _straight(journey: Journey, way: Sequence[Node]) -> Journey:
         node.as_turn(
             id=place,
             parent=place - 1 if place else None,
-            verdict=Verdict(move=Move.TERMINATE if node.answer is not None else Move.CONTINUE),
+            replies_to=place - 1 if place and way[place - 1].reflection else None,
         )
         for place, node in enumerate(way)
     )

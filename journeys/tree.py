@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
-from journeys.record import Cost, Evidence, FinishReason, Record, Ruling, Turn, Verdict, Verification
+from journeys.record import Cost, Evidence, FinishReason, Move, Record, Ruling, Turn, Verdict, Verification
 
 
 class Node(Record):
@@ -21,7 +21,9 @@ class Node(Record):
     """The step it continues; None where it begins the solution."""
     step: str
     answer: str | None = None
-    """The final answer written in it, if any: then it is a leaf."""
+    """The final answer written in it, if any: then it is a leaf, unless a reflection follows."""
+    reflection: str = ""
+    """The recipe's line that was put after it, whatever it said, to have the thought looked over again."""
     evidence: tuple[Evidence, ...] = ()
     score: float | None = None
     """What the judge thought of it, from 0 to 1; None where nobody was asked."""
@@ -54,9 +56,14 @@ class Node(Record):
         return self.value / self.visits if self.visits else None
 
     @property
+    def ends(self) -> bool:
+        """Whether its answer ends the solution."""
+        return self.answer is not None and not self.reflection
+
+    @property
     def right(self) -> bool:
         """Whether it ends in a right answer."""
-        return self.verification is not None and self.verification.status == "right"
+        return self.ends and self.verification is not None and self.verification.status == "right"
 
     @property
     def cost(self) -> Cost:
@@ -67,22 +74,27 @@ class Node(Record):
         """Whether a judge or a checker holds it to be wrong."""
         return self.refuted or any(found.fatal for found in self.evidence)
 
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict under which it stands."""
+        if self.reflection:
+            return Verdict(move=Move.REFLECT, critique=self.reflection)
+        return Verdict(move=Move.TERMINATE if self.ends else Move.CONTINUE)
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        return ("forced_reflection",) if self.reflection else ()
+
     def as_turn(
-        self,
-        *,
-        id: int,
-        parent: int | None,
-        verdict: Verdict,
-        rulings: tuple[Ruling, ...] = (),
-        replies_to: int | None = None,
+        self, *, id: int, parent: int | None, verdict: Verdict | None = None, replies_to: int | None = None
     ) -> Turn:
-        """The step as a turn of a journey, under the verdict that the journey gives it."""
+        """The step as a turn of a journey, standing or under the verdict that the journey gives it."""
         return Turn(
             id=id,
             parent=parent,
             step=self.step,
-            verdict=verdict,
-            rulings=rulings,
+            verdict=verdict or self.verdict,
+            rulings=() if verdict else self.rulings,
             evidence=self.evidence,
             replies_to=replies_to,
             answer=self.answer,

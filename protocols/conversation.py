@@ -9,6 +9,7 @@ from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Draft
 from journeys.record import Author, Evidence, Journey, Move, Rival, Turn, Verdict, Verification, seed_for
 from protocols.base import Cast
+from protocols.reflection import forced, may_reflect, since_reflection
 from protocols.rules import REFUSED, Ruled, Rules, refused, ruled
 
 Judge = Callable[[Draft, Cast, str, tuple[Evidence, ...], str | None], Awaitable[Judgement]]
@@ -32,6 +33,11 @@ async def converse(draft: Draft, cast: Cast, *, judge: Judge, trust: Trust) -> A
     yield draft.finish(spent)
 
 
+def _looks_again(draft: Draft, cast: Cast) -> bool:
+    """Whether a line of the recipe has the thought looked over before its answer counts; a last turn is left alone."""
+    return may_reflect(cast.reflection, draft.path) and len(draft.turns) + 1 < cast.budgets.max_turns
+
+
 @dataclass(frozen=True)
 class Considered:
     """A step with all that was thought of it, before it becomes a turn."""
@@ -51,7 +57,8 @@ class Considered:
 async def consider(draft: Draft, cast: Cast, proposal: Proposal, *, judge: Judge, trust: Trust) -> Considered:
     """Check and judge a step that would continue the draft."""
     step, question = proposal.step, draft.problem.question
-    evidence = cast.referee.check(question=question, path=draft.path, step=step, abandoned=draft.abandoned)
+    path = since_reflection(draft.path)
+    evidence = cast.referee.check(question=question, path=path, step=step, abandoned=draft.abandoned)
     answer = cast.referee.answer_in(step)
     judgement = await judge(draft, cast, step, evidence, answer)
     slips = slips_in(judgement, cast)
@@ -64,9 +71,14 @@ async def consider(draft: Draft, cast: Cast, proposal: Proposal, *, judge: Judge
 async def verified(
     draft: Draft, cast: Cast, considered: Considered, *, trust: Trust
 ) -> tuple[Considered, Verification | None]:
-    """The verifier's word where the step ends the journey; where it says no and a refusal is left, a way back."""
+    """The verifier's word where the step ends the journey; where it says no and a refusal is left, a way back.
+
+    Where a line of the recipe is to be put after a finished thought, nobody is asked yet.
+    """
     if considered.verdict.move is not Move.TERMINATE or considered.answer is None:
         return considered, None
+    if _looks_again(draft, cast):
+        return replace(considered, ruled=forced(cast.reflection, considered.ruled[1])), None
     verification = await cast.referee.verify(draft.problem, considered.answer)
     if verification.status == "right" or draft.refusals >= cast.budgets.max_refusals:
         return considered, verification

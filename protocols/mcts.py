@@ -91,7 +91,7 @@ class _Search(Rollouts):
         if rollout.head is None:
             return False
         node = self.nodes[rollout.head]
-        return node.answer is not None or node.refuted or len(rollout.path) >= self.settings.depth
+        return node.ends or node.refuted or len(rollout.path) >= self.settings.depth
 
     async def _go_on(self, going: Sequence[Rollout]) -> None:
         await self._expand(list(dict.fromkeys(rollout.head for rollout in going)))
@@ -123,7 +123,7 @@ def _way(tree: Tree) -> tuple[Node, ...]:
 
     def merit(node: Node) -> tuple[bool, bool, float, int]:
         qs = [-1.0 if step.q is None else step.q for step in tree.way_to(node)]
-        ends = node.answer is not None and not node.refuted
+        ends = node.ends and not node.refuted
         return node.right and ends, ends, sum(qs) / len(qs), -node.id
 
     return tree.way_to(max(tree.nodes, key=merit))

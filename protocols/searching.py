@@ -13,6 +13,7 @@ from journeys.record import Journey, Move, Turn, Verdict, Verification, seed_for
 from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
 from protocols.conversation import ended
+from protocols.reflection import may_reflect, since_reflection
 from protocols.scoring import SCORERS, ScorerName
 from protocols.walk import Visit, walk
 
@@ -26,9 +27,7 @@ async def attempt(
         number: tells it from its siblings; names and seeds depend on it, and on nothing that happened elsewhere.
         action: what the policy is asked for, if not simply for a step.
     """
-    path = tuple(
-        Turn(id=node.id, parent=node.parent, step=node.step, verdict=Verdict(move=Move.CONTINUE)) for node in way
-    )
+    path = standing_path(way)
     parent = way[-1].id if way else None
     name = f"{draft.id}~{'root' if parent is None else parent}{action and '.'}{action}.{number}"
     question = draft.problem.question
@@ -42,7 +41,7 @@ async def attempt(
             action=action,
         )
     )
-    evidence = cast.referee.check(question=question, path=path, step=proposal.step, abandoned=())
+    evidence = cast.referee.check(question=question, path=since_reflection(path), step=proposal.step, abandoned=())
     answer = cast.referee.answer_in(proposal.step)
     view = CriticView(
         journey_id=name,
@@ -61,6 +60,7 @@ async def attempt(
         parent=parent,
         step=proposal.step,
         answer=answer,
+        reflection=cast.reflection if answer is not None and may_reflect(cast.reflection, path) else "",
         evidence=evidence,
         score=score.value,
         reason=score.reason,
@@ -72,6 +72,23 @@ async def attempt(
         confidence=proposal.confidence,
         policy_cost=proposal.cost,
         judge_cost=score.cost,
+    )
+
+
+def standing_path(way: Sequence[Node]) -> tuple[Turn, ...]:
+    """The way as speakers are shown it: steps that stand."""
+    return tuple(
+        Turn(
+            id=node.id,
+            parent=node.parent,
+            step=node.step,
+            verdict=node.verdict,
+            rulings=node.rulings,
+            replies_to=place - 1
+            if place and way[place - 1].reflection
+            else None,  # its place: all turns are on the way
+        )
+        for place, node in enumerate(way)
     )
 
 
@@ -116,7 +133,7 @@ async def searched(
         draft.add(turn)
         yield turn
     last = visits[-1].node if visits else None
-    if last and last.verification:
+    if last and last.ends and last.verification:
         yield ended(draft, cast, last.verification)
     else:
         yield draft.finish(draft.spent(cast.budgets) or "exhausted:turns")
@@ -138,11 +155,10 @@ def spent(nodes: Sequence[Node], budgets: Budgets) -> bool:
 def _turn(draft: Draft, visit: Visit) -> Turn:
     """A visited step as a turn, with the verdict that the walk gives it."""
     node, awaiting = visit.node, draft.awaiting_reply
+    verdict: Verdict | None = None
     if visit.keep is not None:
         quote = next((found.quote for found in node.evidence if found.fatal), "")
         verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=visit.keep)
-    else:
-        verdict = Verdict(move=Move.CONTINUE if node.answer is None else Move.TERMINATE)
     return node.as_turn(
         id=len(draft.turns),
         parent=draft.head.id if draft.head else None,

@@ -66,7 +66,7 @@ class TreeSearch(Settings):
             ]
             layer = self._pruned(placed(without_twins(await asyncio.gather(*tries)), after=len(nodes)))
             nodes += layer
-            frontier = [node for node in layer if node.kept and node.answer is None]
+            frontier = [node for node in layer if node.kept and not node.ends]
             if not frontier or spent(nodes, cast.budgets):
                 break
         return Tree(nodes=tuple(nodes))
@@ -86,7 +86,7 @@ def best_way(tree: Tree) -> tuple[Node, ...]:
 
     def merit(node: Node) -> tuple[bool, bool, bool, float, int]:
         scores = [step.score or 0.0 for step in tree.way_to(node)]
-        ends = node.answer is not None and not node.refuted
+        ends = node.ends and not node.refuted
         return node.right and ends, ends, node.kept, sum(scores) / len(scores), -node.id
 
     return tree.way_to(max(tree.nodes, key=merit))

@@ -131,7 +131,9 @@ def way(*texts: tuple[str, int], beside: Sequence[tuple[str, int]] = ()) -> list
 
 
 def test_solutions_share_what_they_begin_with_and_labellers_who_disagree_say_nothing() -> None:
-    steps = rated_steps([way(("a", 1), ("b", -1)), way(("c", 1), ("b", 1), beside=[("a", -1)]), way(("a", 1), ("b", 0))])
+    steps = rated_steps(
+        [way(("a", 1), ("b", -1)), way(("c", 1), ("b", 1), beside=[("a", -1)]), way(("a", 1), ("b", 0))]
+    )
     assert [(one.text, one.parent, one.rating, one.chosen) for one in steps] == [
         ("a", None, 0, True),  # right, wrong and right again
         ("b", 0, -1, True),  # wrong and neutral
