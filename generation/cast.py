@@ -53,6 +53,12 @@ class Company:
                 f"policy.persona: protocol {settings.protocol.kind!r} asks for action {action!r}, for which persona "
                 f"{policy.name!r} has no text; add it under `actions`, or leave it out of protocol.actions"
             )
+        grain = getattr(settings.protocol, "grain", "step")
+        if grain != "step" and self.policy.mode != "monologue":
+            raise UserError(
+                f"protocol.grain: pieces of {grain} tokens go on with the policy's own unfinished text, which needs a "
+                f"persona of mode 'monologue', such as monologue; {self.policy.name!r} is of mode {self.policy.mode!r}"
+            )
         self._narrator: NarratorPersona | None = None
         if settings.narrator.kind == "model":
             narrator = load_narrator(settings.narrator.persona)
@@ -69,7 +75,7 @@ class Company:
 
     @cached_property
     def policy_client(self) -> Engine:
-        """What the policy speaks through. Where the protocol asks no policy, one that says nothing and loads nothing."""
+        """What the policy speaks through; where the protocol asks no policy, one that says and loads nothing."""
         return self.policy_engine if self._asks_policy else ScriptedEngine("", model_name=self.settings.problems.source)
 
     @property

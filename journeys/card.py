@@ -128,8 +128,8 @@ def _forced(counts: "ExportCounts") -> str:
     if not counts.accepted_with_forced_reflection:
         return ""
     return (
-        f"\n\nIn {counts.accepted_with_forced_reflection} accepted journeys the words after which a finished thought is "
-        "looked over again were put there by the recipe; nobody had found a fault."
+        f"\n\nIn {counts.accepted_with_forced_reflection} accepted journeys the words after which a finished thought "
+        "is looked over again were put there by the recipe; nobody had found a fault."
     )
 
 

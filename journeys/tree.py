@@ -20,6 +20,9 @@ class Node(Record):
     parent: int | None
     """The step it continues; None where it begins the solution."""
     step: str
+    lines: tuple[str, ...] | None = None
+    """Where a search goes on by pieces of text, `step` is a piece, to the letter, and these are the whole steps that
+    end in it; what is said below of a step is said of the last of them. None: it is a step. See journeys/pieces.py."""
     answer: str | None = None
     """The final answer written in it, if any: then it is a leaf, unless a reflection follows."""
     reflection: str = ""

@@ -90,7 +90,7 @@ class ReadyTree(Settings):
         )
 
     async def _reason(self, view: CriticView, cast: Cast) -> tuple[str, Cost]:
-        """What is wrong with a step that people rated wrong; a critic that sees nothing, or errs itself, is not heard."""
+        """What is wrong with a step that was rated wrong. A critic that sees nothing, or errs itself, is not heard."""
         found: Evidence | None = next((finding for finding in view.evidence if finding.fatal), None)
         if found is not None:
             return found.detail, Cost()

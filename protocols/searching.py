@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 from agents.roles import CriticView, PolicyView
 from journeys.draft import Budgets, Draft
+from journeys.pieces import whole_steps
 from journeys.record import Journey, Move, Turn, Verdict, Verification, seed_for
 from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
@@ -120,14 +121,14 @@ async def searched(
 
     Args:
         search: grows the tree.
-        walk: the visits of the journey; the same tree gives the same ones.
+        walk: the visits of the journey, through a tree of whole steps; the same tree gives the same ones.
     """
     tree = draft.tree
     if tree is None:
         tree = await search()
         draft.keep(tree)
         yield tree
-    visits = list(walk(tree))
+    visits = list(walk(whole_steps(tree)))
     for visit in visits[len(draft.turns) :]:
         turn = _turn(draft, visit)
         draft.add(turn)

@@ -43,7 +43,7 @@ def line(question: str, answer: str | None, *steps: dict[str, Any], finish: str 
 FIRST = line(
     PEARS,
     "10",
-    step(("I add the baskets and the pears.", -1), ("The baskets hold 4 * 3 = 13 pears.", -1), chosen=None, human="4 * 3 = 12"),
+    step(("I add baskets and pears.", -1), ("They hold 4 * 3 = 13 pears.", -1), chosen=None, human="4 * 3 = 12"),
     step(("12 + 2 = 14, since she eats them too.", -1), ("12 - 2 = 10", 1), ("12 - 2 = 10 pears.", 0), chosen=1),
     step(("So 10 are left.\n\n# Answer\n\n10", 1)),
 )  # fmt: skip
@@ -113,7 +113,7 @@ def test_a_step_that_a_labeller_wrote_is_right_and_is_gone_on_with() -> None:
     place, *_ = places(FIRST["label"])
     assert place.chosen == 2
     assert [(one.text, one.rating) for one in place.tries][1:] == [
-        ("The baskets hold 4 * 3 = 13 pears.", -1),
+        ("They hold 4 * 3 = 13 pears.", -1),
         ("4 * 3 = 12", 1),
     ]
 

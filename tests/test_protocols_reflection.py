@@ -130,7 +130,7 @@ def test_the_last_turn_of_a_conversation_is_not_spent_on_a_second_look() -> None
 def test_the_thought_tells_first_answer_line_and_second_look() -> None:
     journey, _ = grown(Solo(), Writer(FOUND_OUT))
     for layout in ("prose", "lines"):
-        thought = stitch(journey, layout=layout)  # type: ignore[arg-type]
+        thought = stitch(journey, layout=layout)
         assert thought.gate.passed, thought.gate.failures
         assert thought.answer == "9"
         assert "once more from the beginning" in thought.text

@@ -1,4 +1,4 @@
-"""The shipped searching recipes on the embedded model, as a user runs them: searched, walked, verified, told, exported."""
+"""The shipped searching recipes on the embedded model, as a user runs them: searched, verified, told, exported."""
 
 import asyncio
 import json
