@@ -18,7 +18,7 @@ from agents.roles import CriticView, Judgement, Piece, PolicyView, Proposal
 from engines.scripted import ScriptedEngine
 from journeys.draft import Budgets, Draft
 from journeys.pieces import whole_steps
-from journeys.record import Cost, Journey, Move, Problem, Verdict, Voice
+from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Voice
 from journeys.tree import Node, Tree, cost_of
 from problems.referee import Referee
 from protocols.base import Cast
@@ -167,6 +167,25 @@ def test_the_text_goes_on_to_the_letter_and_journeys_hold_whole_steps(scorer: An
         )
 
 
+def test_a_walk_through_pieces_that_was_broken_off_ends_the_same() -> None:
+    protocol = MCTS(rollouts=4, more_rollouts=(), width=2, grain=11)
+    tree, journey = searched(protocol, Typist(RIGHT, WRONG))
+    draft = Draft(
+        "p#0", PROBLEM, protocol="mcts", policy=Voice(persona="w", model="w"), turns=journey.turns[:2], tree=tree
+    )
+    silent = Typist()
+    referee = Referee()
+    cast = Cast(policy=silent, referee=referee, budgets=Budgets())
+
+    async def rest() -> list[Any]:
+        return [event async for event in protocol.grow(draft, cast)]
+
+    *_, again = asyncio.run(rest())
+    referee.close()
+    assert silent.begun == []
+    assert again.canonical() == journey.canonical()
+
+
 def test_a_text_that_ends_without_an_answer_is_not_gone_on_with() -> None:
     speaker = Typist(SHORT)
     tree, journey = searched(MCTS(rollouts=3, more_rollouts=(), width=1, grain=8), speaker)
@@ -192,3 +211,28 @@ def test_a_piece_is_asked_for_with_the_text_as_it_stands() -> None:
     )
     prompt = PolicyAgent(TAGGED, ScriptedEngine("")).prompt.going_on(view, view.piece.begun)  # type: ignore[union-attr]
     assert prompt[-1].content == "<think>\n2 + 3 = 5\n5 +"
+
+
+def test_a_forced_reflection_begins_a_line_of_its_own() -> None:
+    reflected = Turn(id=7, parent=None, step="Answer: 5", verdict=Verdict(move=Move.REFLECT, critique="Is that right?"))
+    view = PolicyView(
+        journey_id="p~3.0",
+        question="?",
+        path=(reflected,),
+        turns=(reflected,),
+        seed=1,
+        piece=Piece(begun="2 + 3 = 5\nAnswer: 5", tokens=8),
+    )
+    asked: list[str] = []
+
+    def script(messages: Any, request_id: str) -> str:
+        asked.append(messages[-1].content)
+        return " The 4 is missing.\n5 + 4 = 9"
+
+    proposal = asyncio.run(PolicyAgent(PERSONA, ScriptedEngine(script)).propose(view))
+    assert asked[0].startswith("2 + 3 = 5\nAnswer: 5\n")
+    assert asked[0].endswith("Is that right?")
+    first, second = proposal.lines
+    assert first.text.endswith("Is that right? The 4 is missing.")
+    assert proposal.step[: first.end] == f"\n{first.text}\n"
+    assert (second.text, second.end) == ("5 + 4 = 9", len(proposal.step)), "the reply ended with it"

@@ -136,6 +136,14 @@ def test_the_thought_tells_first_answer_line_and_second_look() -> None:
         assert "once more from the beginning" in thought.text
 
 
+@pytest.mark.parametrize("opening", ["Let me check that. ", "Hold on. ", ""])
+def test_the_words_with_which_a_persona_opens_a_second_look_are_told_once(opening: str) -> None:
+    steps = straight("2 + 3 = 5", "5 + 4 = 9", "Answer: 9", f"{opening}{LINE} 2 + 3 + 4 = 9", "Answer: 9")
+    thought = stitch(grown(Solo(), Writer(steps))[0])
+    assert thought.gate.passed, thought.gate.failures
+    assert thought.text.count("once more from the beginning") == 1
+
+
 class Random:
     """Steps drawn from the view alone."""
 
