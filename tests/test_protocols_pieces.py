@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from generation_material import scripted
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import run
@@ -116,7 +116,7 @@ class Typist:
         ended = len(written) == len(text)
         lines = tuple(lines_in(written, begun=begun, persona=self.persona, ended=ended))
         finish = "stop" if ended else "length"
-        return Proposal(step=written, lines=lines, finish=finish, cost=Cost(completion_tokens=len(written)))  # type: ignore[arg-type]
+        return Proposal(step=written, lines=lines, finish=finish, cost=Cost(completion_tokens=len(written)))
 
     async def judge(self, view: CriticView) -> Judgement:
         self.judged.append(view.step)
@@ -146,6 +146,8 @@ def searched(protocol: MCTS, speaker: Any, **budgets: Any) -> tuple[Tree, Journe
 @pytest.mark.parametrize("scorer", ["checkers", "critic"])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), grain=st.integers(4, 40))
+@example(seed=253541, grain=19)  # a judge refutes the right answer, and the walk ends elsewhere
+@example(seed=38, grain=19)  # and here it ends there for want of a better end
 def test_the_text_goes_on_to_the_letter_and_journeys_hold_whole_steps(scorer: Any, seed: int, grain: int) -> None:
     speaker = Typist(RIGHT, WRONG, SHORT, seed=seed)
     protocol = MCTS(rollouts=4, more_rollouts=(), width=2, depth=20, grain=grain, scorer=scorer)
@@ -158,7 +160,8 @@ def test_the_text_goes_on_to_the_letter_and_journeys_hold_whole_steps(scorer: An
             assert written in (RIGHT, WRONG)
     assert set(speaker.judged) <= steps, "nobody judges half a step"
     assert {turn.step for turn in journey.turns} <= steps
-    assert journey.solved == any(node.right for node in tree.nodes)
+    right = [node for node in tree.nodes if node.right]
+    assert any(not node.refuted for node in right) <= journey.solved <= bool(right)
     assert journey.completion_tokens == cost_of(tree.nodes).completion_tokens
     assert journey.search_cost.completion_tokens >= 0
     if scorer == "checkers":
