@@ -125,11 +125,16 @@ class GenerateSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _a_ready_tree_needs_one(self) -> Self:
+    def _fits_its_protocol(self) -> Self:
         if self.protocol.kind == "ready-tree" and self.problems.source != "prm800k":
             raise ValueError(
                 f"protocol ready-tree walks through steps that people rated, and problems.source "
                 f"{self.problems.source!r} has none; set problems.source: prm800k"
+            )
+        if self.policy.reflection and self.protocol.kind in ("rstar", "ready-tree"):
+            raise ValueError(
+                f"policy.reflection: protocol {self.protocol.kind} has no finished thought to be looked over again, "
+                "for no policy goes on from one there; leave the line out, or take another protocol"
             )
         return self
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from journeys.card import Provenance, write_card
 from journeys.formats import ExportSettings, breaks_tags, completion, prompt, spans_json, written_out
+from journeys.pieces import whole_steps
 from journeys.preferences import outcome_pairs, ppm_row, searched_pair, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
@@ -31,6 +32,7 @@ from journeys.stitching.thought import Thought
 from journeys.stitching.thought import stitch as by_template
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
+from journeys.tree import Tree
 from journeys.tree_pairs import tree_pairs
 from settings.files import write_json
 
@@ -156,7 +158,7 @@ class _Exporter:
     def _searched(self, journey: Journey) -> Iterator[tuple[str, dict[str, Any]]]:
         """Pairs out of the tree that was searched for a journey, solved or not."""
         # Other searches back up something else than the verifier's word (rstar: a share of votes), or nothing.
-        tree = self.store.tree(journey.id) if journey.protocol == "mcts" else None
+        tree = self._tree(journey) if journey.protocol == "mcts" else None
         for pair in tree_pairs(tree, self.settings.tree_pairs) if tree else ():
             steps = (node.step for side in (pair.before, pair.better, pair.worse) for node in side)
             if all(step.strip() and not breaks_tags(step, self.settings) for step in steps):
@@ -192,7 +194,7 @@ class _Exporter:
     def _shortcut_rows(self, journey: Journey, told: Thought) -> Iterator[dict[str, Any]]:
         """The told way; with `shortcuts: all` also the other right ways of its search, told by the template."""
         yield sft_row(journey, told, self.settings) | {"leaf": None}
-        tree = self.store.tree(journey.id) if self.settings.shortcuts == "all" else None
+        tree = self._tree(journey) if self.settings.shortcuts == "all" else None
         for leaf, way in other_ways(journey, tree, most=self.settings.max_shortcuts - 1) if tree else ():
             thought = self._shortcut(way)
             if _sound(thought) and not self._breaks_tags(thought):
@@ -200,6 +202,11 @@ class _Exporter:
 
     def _breaks_tags(self, thought: Thought) -> bool:
         return any(breaks_tags(text, self.settings) for text in (thought.text, thought.answer or ""))
+
+    def _tree(self, journey: Journey) -> Tree | None:
+        """What was searched for a journey, in whole steps: no row holds half a step."""
+        tree = self.store.tree(journey.id)
+        return whole_steps(tree) if tree else None
 
     def _told(self, journey: Journey, *, shortcut: bool) -> Thought:
         stored = self.store.thought(journey.id, shortcut=shortcut)

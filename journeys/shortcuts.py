@@ -7,7 +7,6 @@ step 6).
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from journeys.pieces import whole_steps
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 
@@ -15,9 +14,10 @@ from journeys.tree import Node, Tree
 def other_ways(journey: Journey, tree: Tree, *, most: int) -> Iterator[tuple[int, Journey]]:
     """The right ways that say something else than the journey's path, shortest first, and each in other words.
 
-    Each comes with the id of its last step in the tree, as a journey that goes straight there.
+    Each comes with the id of its last step in the tree, which is one of whole steps, and as a journey that goes
+    straight there.
     """
-    return islice(_distinct(journey, sorted(whole_steps(tree).shortcuts, key=len)), most)
+    return islice(_distinct(journey, sorted(tree.shortcuts, key=len)), most)
 
 
 def _distinct(journey: Journey, ways: Iterable[Sequence[Node]]) -> Iterator[tuple[int, Journey]]:

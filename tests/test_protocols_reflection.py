@@ -21,6 +21,7 @@ from journeys.tree import Tree
 from problems.referee import Referee
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
 from protocols.solo import Solo
@@ -31,6 +32,7 @@ PROBLEM = Problem(id="p", question="What is 2 + 3 + 4?", answer="9")
 PROTOCOLS: list[GrowsJourneys] = [
     Solo(),
     Dialogue(),
+    Debate(),
     BestOfN(n=2),
     TreeSearch(width=1, depth=8, scorer="checkers"),
     MCTS(rollouts=2, more_rollouts=(), width=1, scorer="checkers"),
@@ -59,7 +61,9 @@ def straight(*steps: str) -> dict[tuple[str, ...], str]:
 def grown(protocol: GrowsJourneys, speaker: Any, *, line: str = LINE, **budgets: Any) -> tuple[Journey, Tree | None]:
     draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="w", model="w"))
     referee = Referee()
-    cast = Cast(policy=speaker, critic=speaker, referee=referee, budgets=Budgets(**budgets), reflection=line)
+    cast = Cast(
+        policy=speaker, critic=speaker, referee=referee, budgets=Budgets(**budgets), second=speaker, reflection=line
+    )
 
     async def events() -> list[Any]:
         return [event async for event in protocol.grow(draft, cast)]
@@ -193,3 +197,14 @@ def test_a_recipe_sets_the_line_and_the_card_tells_of_it(tmp_path: Path) -> None
         assert all(journey.forced and journey.solved for journey in store.journeys())
     assert "put there by the recipe" in " ".join((folder / "exports" / "README.md").read_text().split())
     assert json.loads((folder / "summary.json").read_text())["accepted"] == 3
+
+
+@pytest.mark.parametrize("protocol", ["rstar", "ready-tree"])
+def test_where_no_thought_is_gone_on_with_the_line_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], protocol: str
+) -> None:
+    argv = ["generate", "--runs-dir", str(tmp_path), "--protocol", protocol, "--policy.reflection", LINE]
+    assert run.main([*argv, "--problems.source", "prm800k", "--problems.path", "x.jsonl"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "policy.reflection" in said
+    assert protocol in said
