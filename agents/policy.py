@@ -21,7 +21,8 @@ from autogen_core.models import (
 from agents.actions import action_messages
 from agents.calls import call, confidence, request_args, text_of
 from agents.persona import Action, PolicyPersona, Variants
-from agents.roles import PolicyView, Proposal, ProposeMessage, StepMessage
+from agents.pieces import lines_in
+from agents.roles import Line, Piece, PolicyView, Proposal, ProposeMessage, StepMessage
 from agents.slots import fill
 from agents.transcript import Transcript
 from journeys.code import FAILED_CODE, as_code, code_in, commented, fenced, printed
@@ -73,6 +74,8 @@ class PolicyAgent(BaseChatAgent):
         """The next step, opened by the persona's own words where it answers a critique; or what an action asks for."""
         if (action := self.persona.actions.get(view.action)) is not None:
             return await self._act(action, view, cancellation_token)
+        if view.piece is not None:
+            return await self._piece(view, view.piece, cancellation_token)
         sampling = self.persona.sampling
         in_code = self.prompt.in_code(view)
         reply_to = view.reply_to
@@ -122,6 +125,29 @@ class PolicyAgent(BaseChatAgent):
             cost=cost,
         )
 
+    async def _piece(self, view: PolicyView, piece: Piece, cancellation_token: CancellationToken | None) -> Proposal:
+        """So many tokens after what is written, wherever they end; nothing but the text's own end stops them."""
+        opening, delimiter = self.prompt.opening(view), self.persona.delimiter
+        # Where an answer ended the text, the words that have it looked over begin a new line.
+        joint = delimiter if opening and piece.begun and not piece.begun.endswith(delimiter) else ""
+        begun = piece.begun + joint
+        messages = self.prompt.going_on(view, begun + opening)
+        sampling = self.persona.sampling.model_copy(update={"max_tokens": piece.tokens, "stop": ()})
+        more: dict[str, Any] = {"logprobs": True} if self._logprobs else {}
+        more["continue_final_message"] = isinstance(messages[-1], AssistantMessage)
+        request_id = f"{self.persona.name}/{view.journey_id}/{len(view.turns)}/0"
+        args = request_args(sampling, seed=view.seed, request_id=request_id, **more)
+        reply, cost = await call(self._client, messages, args, cancellation_token=cancellation_token)
+        text = opening + text_of(reply)
+        lines = lines_in(text, begun=begun, persona=self.persona, ended=reply.finish_reason == "stop")
+        return Proposal(
+            step=joint + text,
+            lines=tuple(Line(text=line.text, end=len(joint) + line.end) for line in lines),
+            finish=reply.finish_reason,
+            confidence=confidence(reply.logprobs),
+            cost=cost,
+        )
+
     def _line(self, reply: CreateResult) -> tuple[str, bool]:
         """What a reply says before the thought's end, and whether the thought ends in it."""
         text, close = text_of(reply), self.persona.closes.strip()
@@ -149,16 +175,11 @@ class PolicyPrompt:
 
     def messages(self, view: PolicyView, opening: str = "") -> list[LLMMessage]:
         """The prompt for the next step; in mode monologue its last message is unfinished."""
-        if self._task is None or self._task[0] != view.question:
-            task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
-            self._task = (view.question, task)
-        task = self._task[1]
         if self.persona.mode == "monologue":
             said = view.turns if self.persona.memory == "full" else view.path
             lines = "".join(self.said(turn.step, turn.evidence) for turn in said if turn.step)
-            text = self.persona.opens + lines + opening
-            unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
-            return [*self._head, task, *unfinished]
+            return self.going_on(view, lines + opening)
+        task = self._asked(view)
         pairs = self._chat.of(view.path, lambda turn, _: self._exchange(turn, view.turns))
         exchanges = list(chain.from_iterable(pairs))
         ask = self._ask(view.reply_to, view) if view.turns else None
@@ -176,6 +197,18 @@ class PolicyPrompt:
     def in_code(self, view: PolicyView) -> bool:
         """Whether the next step is bare code: it is, for a persona that writes code, until the program has printed."""
         return self.persona.writes == "code" and not any(printed(turn.evidence) for turn in view.path)
+
+    def going_on(self, view: PolicyView, begun: str) -> list[LLMMessage]:
+        """The problem, and the policy's own unfinished message, to the letter."""
+        text = self.persona.opens + begun
+        unfinished: list[LLMMessage] = [AssistantMessage(content=text, source="policy")] if text else []
+        return [*self._head, self._asked(view), *unfinished]
+
+    def _asked(self, view: PolicyView) -> UserMessage:
+        if self._task is None or self._task[0] != view.question:
+            task = UserMessage(content=fill(self.persona.task, question=view.question), source="user")
+            self._task = (view.question, task)
+        return self._task[1]
 
     def opening(self, view: PolicyView) -> str:
         """The first-person words with which a step that answers a critique begins.

@@ -15,6 +15,14 @@ Turns = Annotated[tuple[Turn, ...], SkipValidation]
 """Turns out of the record, valid already: checking them again for every view would cost more with every turn."""
 
 
+class Piece(Record):
+    """Where a search goes on by pieces of text (Marco-o1's 64 or 32 tokens), which may end in the middle of a step."""
+
+    begun: str
+    """All that is written so far, to the letter."""
+    tokens: int
+
+
 class PolicyView(Record):
     """What the policy sees when it is asked for the next step."""
 
@@ -26,6 +34,8 @@ class PolicyView(Record):
     seed: int
     action: str = ""
     """Which of its persona's actions it shall take; empty, or one that the persona has no text for: the next step."""
+    piece: Piece | None = None
+    """Asks for so many tokens in place of a whole step."""
 
     @property
     def reply_to(self) -> Turn | None:
@@ -34,10 +44,20 @@ class PolicyView(Record):
         return last if last and last.verdict.move in ("backtrack", "reflect") else None
 
 
+class Line(Record):
+    """A whole step that ends in a piece of text; it may have begun in an earlier one."""
+
+    text: str
+    end: int
+    """Where in the piece what ends the step ends."""
+
+
 class Proposal(Record):
-    """A step as the policy wrote it."""
+    """A step as the policy wrote it, or a piece of text."""
 
     step: str
+    lines: tuple[Line, ...] = ()
+    """A piece: the steps that end in it."""
     finish: FinishReason = "stop"
     confidence: float | None = None
     cost: Cost = Cost()

@@ -14,6 +14,7 @@ from engines.contract import Engine, EngineSettings
 from engines.open import open_engine
 from engines.rewards.contract import RewardEngine
 from engines.rewards.open import open_reward
+from engines.scripted import ScriptedEngine
 from generation.settings import CriticSettings, GenerateSettings, NarratorSettings, SecondSettings
 from journeys.record import Voice
 from journeys.stitching.thought import Rewrite
@@ -52,6 +53,12 @@ class Company:
                 f"policy.persona: protocol {settings.protocol.kind!r} asks for action {action!r}, for which persona "
                 f"{policy.name!r} has no text; add it under `actions`, or leave it out of protocol.actions"
             )
+        grain = getattr(settings.protocol, "grain", "step")
+        if grain != "step" and self.policy.mode != "monologue":
+            raise UserError(
+                f"protocol.grain: pieces of {grain} tokens go on with the policy's own unfinished text, which needs a "
+                f"persona of mode 'monologue', such as monologue; {self.policy.name!r} is of mode {self.policy.mode!r}"
+            )
         self._narrator: NarratorPersona | None = None
         if settings.narrator.kind == "model":
             narrator = load_narrator(settings.narrator.persona)
@@ -65,6 +72,15 @@ class Company:
     @cached_property
     def policy_engine(self) -> Engine:
         return self._engine(self.settings.policy)
+
+    @cached_property
+    def policy_client(self) -> Engine:
+        """What the policy speaks through; where the protocol asks no policy, one that says and loads nothing."""
+        return self.policy_engine if self._asks_policy else ScriptedEngine("", model_name=self.settings.problems.source)
+
+    @property
+    def _asks_policy(self) -> bool:
+        return "policy" in self.settings.protocol.roles
 
     @cached_property
     def critic_engine(self) -> Engine | None:
@@ -96,12 +112,13 @@ class Company:
     @property
     def engines(self) -> list[Engine]:
         """Each engine once, also where roles share one."""
-        _ = self.policy_engine, self.critic_engine, self.second_engine, self.rewrite
+        _ = self.policy_client, self.critic_engine, self.second_engine, self.rewrite
         return list(self._engines.values())
 
     @property
     def voices(self) -> tuple[Voice, Voice | None]:
-        policy = Voice(persona=self.policy.name, model=self.policy_engine.model_name)
+        persona = self.policy.name if self._asks_policy else "none"
+        policy = Voice(persona=persona, model=self.policy_client.model_name)
         if self.critic is None:
             return policy, None
         return policy, Voice(
@@ -116,7 +133,7 @@ class Company:
 
     def team(self) -> JourneyTeam:
         """A fresh team: agents belong to one journey, engines and referee to all."""
-        policy = PolicyAgent(self.policy, self.policy_engine, logprobs=self.settings.policy.logprobs)
+        policy = PolicyAgent(self.policy, self.policy_client, logprobs=self.settings.policy.logprobs)
         return JourneyTeam(
             protocol=self.settings.protocol,
             policy=policy,
@@ -124,6 +141,7 @@ class Company:
             referee=self.referee,
             budgets=self.settings.budgets,
             trust=self.critic.trust if self.critic else "critic",
+            reflection=self.settings.policy.reflection,
             reward=self.reward,
             refuted_below=self.settings.reward.threshold if self.settings.reward else None,
             voices=self.voices,

@@ -32,9 +32,10 @@ class Estimate:
 
 def first_prompts(company: Company, problem: Problem) -> Iterator[tuple[str, Sequence[LLMMessage]]]:
     """(role, messages) of the first call of each role that speaks through a model."""
-    policy = PolicyAgent(company.policy, company.policy_engine)
+    policy = PolicyAgent(company.policy, company.policy_client)
     view = PolicyView(journey_id=f"{problem.id}#0", question=problem.question, path=(), turns=(), seed=0)
-    yield "policy", policy.prompt.messages(view)
+    if "policy" in company.settings.protocol.roles:
+        yield "policy", policy.prompt.messages(view)
     if company.second is not None and company.second_engine is not None:
         yield "second", PolicyAgent(company.second, company.second_engine, name="second").prompt.messages(view)
     if company.critic is None or company.critic.kind != "model":

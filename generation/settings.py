@@ -28,6 +28,9 @@ class PolicySettings(EngineSettings):
     sampling: SamplingOverride = SamplingOverride()
     logprobs: bool = False
     """Ask for log-probabilities and record each step's confidence."""
+    reflection: str = ""
+    """A line that is put after a finished thought, once, before its answer is accepted: "Is that right? I look it over
+    from the beginning." (Marco-o1). Empty: none."""
 
 
 class CriticSettings(EngineSettings):
@@ -119,6 +122,22 @@ class GenerateSettings(Settings):
     def _a_reward_model_is_named(self) -> Self:
         if "reward" in self.protocol.roles and self.reward is None:
             raise ValueError("protocol.scorer: reward needs reward.model, a folder that `train ppm` wrote or another's")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_protocol(self) -> Self:
+        if self.protocol.kind == "ready-tree" and self.problems.source != "prm800k":
+            raise ValueError(
+                f"protocol ready-tree walks through steps that people rated, and problems.source "
+                f"{self.problems.source!r} has none; set problems.source: prm800k"
+            )
+        if self.checkers.code and getattr(self.protocol, "grain", "step") != "step":
+            raise ValueError("checkers.code: code is run by whole steps; set protocol.grain: step")
+        if self.policy.reflection and self.protocol.kind in ("rstar", "ready-tree"):
+            raise ValueError(
+                f"policy.reflection: protocol {self.protocol.kind} has no finished thought to be looked over again, "
+                "for no policy goes on from one there; leave the line out, or take another protocol"
+            )
         return self
 
     def folder(self, recipe: Path | None) -> Path:

@@ -59,8 +59,9 @@ def _front_matter(settings: ExportSettings, counts: "ExportCounts") -> str:
 
 
 def _what(settings: ExportSettings, counts: "ExportCounts", run: Provenance) -> str:
+    words = SETS_IN_WORDS | ({"shortcut_sft": EVERY_SHORTCUT} if settings.shortcuts == "all" else {})
     rows = "\n".join(
-        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in SETS_IN_WORDS.items() if name in counts.rows
+        f"| `{name}` | {counts.rows[name]} | {text} |" for name, text in words.items() if name in counts.rows
     )
     opens, closes = _inline(settings.around.open), _inline(settings.around.close)
     return f"""# {_inline(run.name)}: reflective long thoughts
@@ -119,8 +120,17 @@ Accepted: {counts.accepted}, of them {counts.accepted_with_backtrack} with a bac
 {refused}
 
 Rules of the gate that were broken: {gate}. Thoughts in which a model's telling failed the gate and the template's took
-its place: {counts.fell_back}.
+its place: {counts.fell_back}.{_forced(counts)}
 """
+
+
+def _forced(counts: "ExportCounts") -> str:
+    if not counts.accepted_with_forced_reflection:
+        return ""
+    return (
+        f"\n\nIn {counts.accepted_with_forced_reflection} accepted journeys the words after which a finished thought "
+        "is looked over again were put there by the recipe; nobody had found a fault."
+    )
 
 
 def _decontamination(run: Provenance, dirty: Mapping[str, str]) -> str:
@@ -148,6 +158,11 @@ SETS_IN_WORDS = {
     "step_labels": "`prompt`, `completions`, `labels`: stepwise supervision",
     "ppm": "`prompt`, `chosen`, `rejected`, `weight`: steps that a search tried in one place, for a reward model",
 }
+
+EVERY_SHORTCUT = (
+    "`prompt`, `completion`: the steps that stood, and the other right ways of the same search; `leaf` is such a way's "
+    "last step in the search tree, null for the way that was told"
+)
 
 LIMITS = """## Known limits
 

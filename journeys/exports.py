@@ -1,7 +1,7 @@
 """From a store to training data: four sets of rows, each as JSONL and Parquet, and a card that says what they are.
 
     journey_sft    the whole thought, wrong turns and repairs included        prompt, completion
-    shortcut_sft   the same prompts, the path alone                           prompt, completion
+    shortcut_sft   the same prompts, the path alone, or every right way       prompt, completion
     preferences    outcome pairs and step pairs                               prompt, chosen, rejected
     step_labels    what is known about single steps                           prompt, completions, labels
 
@@ -22,14 +22,17 @@ from typing import Any, Literal
 
 from journeys.card import Provenance, write_card
 from journeys.formats import ExportSettings, breaks_tags, completion, prompt, spans_json, written_out
+from journeys.pieces import whole_steps
 from journeys.preferences import outcome_pairs, ppm_row, searched_pair, step_pairs
 from journeys.record import Journey, Move, Record
 from journeys.row_files import row_files
+from journeys.shortcuts import other_ways
 from journeys.step_labels import step_labels
 from journeys.stitching.thought import Thought
 from journeys.stitching.thought import stitch as by_template
 from journeys.stitching.tries import most_tries
 from journeys.store import Store
+from journeys.tree import Tree
 from journeys.tree_pairs import tree_pairs
 from settings.files import write_json
 
@@ -50,6 +53,8 @@ class ExportCounts(Record):
     accepted_with_backtrack: int
     accepted_with_error_removed: int
     """Accepted journeys in which a step that a checker had found false left the path."""
+    accepted_with_forced_reflection: int
+    """Accepted journeys in which a line of the recipe had the policy look again (`policy.reflection`)."""
     refused: dict[str, int]
     """Journeys that are not in journey_sft, by reason."""
     gate_failures: dict[str, int]
@@ -133,7 +138,8 @@ class _Exporter:
                 right.append((journey, thoughts[0]))
                 self._count(journey, thoughts[0])
                 yield "journey_sft", sft_row(journey, thoughts[0], self.settings)
-                yield "shortcut_sft", sft_row(journey, thoughts[1], self.settings)
+                for row in self._shortcut_rows(journey, thoughts[1]):
+                    yield "shortcut_sft", row
                 for pair in step_pairs(journey, self.settings, self._shortcut):
                     yield "preferences", pair
             elif refusal:
@@ -152,7 +158,7 @@ class _Exporter:
     def _searched(self, journey: Journey) -> Iterator[tuple[str, dict[str, Any]]]:
         """Pairs out of the tree that was searched for a journey, solved or not."""
         # Other searches back up something else than the verifier's word (rstar: a share of votes), or nothing.
-        tree = self.store.tree(journey.id) if journey.protocol == "mcts" else None
+        tree = self._tree(journey) if journey.protocol == "mcts" else None
         for pair in tree_pairs(tree, self.settings.tree_pairs) if tree else ():
             steps = (node.step for side in (pair.before, pair.better, pair.worse) for node in side)
             if all(step.strip() and not breaks_tags(step, self.settings) for step in steps):
@@ -165,6 +171,7 @@ class _Exporter:
             accepted=self.seen["accepted"],
             accepted_with_backtrack=self.seen["with_backtrack"],
             accepted_with_error_removed=self.seen["with_error_removed"],
+            accepted_with_forced_reflection=self.seen["with_forced_reflection"],
             refused=dict(sorted(self.refused.items())),
             gate_failures=dict(sorted(self.gate_failures.items())),
             fell_back=self.seen["fell_back"],
@@ -179,10 +186,27 @@ class _Exporter:
             self.gate_failures.update(_broken_rules(thought) | _broken_rules(shortcut))
             self.refused["gate"] += 1
             return None
-        if any(breaks_tags(text, self.settings) for text in (thought.text, shortcut.text, thought.answer or "")):
+        if self._breaks_tags(thought) or self._breaks_tags(shortcut):
             self.refused["tags_in_text"] += 1
             return None
         return thought, shortcut
+
+    def _shortcut_rows(self, journey: Journey, told: Thought) -> Iterator[dict[str, Any]]:
+        """The told way; with `shortcuts: all` also the other right ways of its search, told by the template."""
+        yield sft_row(journey, told, self.settings) | {"leaf": None}
+        tree = self._tree(journey) if self.settings.shortcuts == "all" else None
+        for leaf, way in other_ways(journey, tree, most=self.settings.max_shortcuts - 1) if tree else ():
+            thought = self._shortcut(way)
+            if _sound(thought) and not self._breaks_tags(thought):
+                yield sft_row(way, thought, self.settings) | {"leaf": leaf}
+
+    def _breaks_tags(self, thought: Thought) -> bool:
+        return any(breaks_tags(text, self.settings) for text in (thought.text, thought.answer or ""))
+
+    def _tree(self, journey: Journey) -> Tree | None:
+        """What was searched for a journey, in whole steps: no row holds half a step."""
+        tree = self.store.tree(journey.id)
+        return whole_steps(tree) if tree else None
 
     def _told(self, journey: Journey, *, shortcut: bool) -> Thought:
         stored = self.store.thought(journey.id, shortcut=shortcut)
@@ -197,6 +221,7 @@ class _Exporter:
         self.seen["accepted"] += 1
         self.seen["with_backtrack"] += journey.count(Move.BACKTRACK) > 0
         self.seen["with_error_removed"] += any(found.fatal for turn in removed for found in turn.evidence)
+        self.seen["with_forced_reflection"] += journey.forced
         self.seen["fell_back"] += thought.fell_back
 
 

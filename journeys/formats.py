@@ -57,6 +57,11 @@ class ExportSettings(Settings):
     """Outcome pairs; step pairs come on top."""
     tree_pairs: TreePairSettings = TreePairSettings()
     """Which steps of a search (protocol mcts) become pairs, in `ppm` and among the step pairs of `preferences`."""
+    shortcuts: Literal["told", "all"] = "told"
+    """`told`: the way on which a journey ended, so that both SFT sets ask each question equally often and a comparison
+    is fair; `all`: every other right way of its search tree too (O1 Journey's several shortcuts a tree)."""
+    max_shortcuts: int = Field(8, ge=1)
+    """shortcuts all: rows of one journey at most, the told way first, then the shortest others."""
     license: str = "other"
     """The licence named on the dataset card, as a Hugging Face licence id; questions and models have a say in it."""
 

@@ -77,6 +77,7 @@ Ruling = Literal[
     # step for the same place is told behind it, fewer
     "reflect_budget",  # one reflection too many in a row: continue
     "refused_answer",  # the verifier said no and a retry was left: backtrack from the answer
+    "forced_reflection",  # the recipe's line was put after a finished thought, whatever the judge said: reflect
 ]
 """Why the verdict that took effect differs from the one that was said."""
 
@@ -231,6 +232,11 @@ class Journey(Record):
     def hinted(self) -> bool:
         """Whether the policy was once told that an answer does not hold (oracle separation, design section 3)."""
         return any("refused_answer" in turn.rulings for turn in self.turns)
+
+    @property
+    def forced(self) -> bool:
+        """Whether a line of the recipe, and no judge, once made the policy look again (`policy.reflection`)."""
+        return any("forced_reflection" in turn.rulings for turn in self.turns)
 
     @property
     def path(self) -> tuple[Turn, ...]:

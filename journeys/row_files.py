@@ -110,7 +110,7 @@ def schema(name: str, format: Literal["conversational", "standard"]) -> Any:
     ]
     columns: dict[str, list[tuple[str, Any]]] = {
         "journey_sft": sft,
-        "shortcut_sft": sft,
+        "shortcut_sft": [*sft, ("leaf", number)],
         "preferences": [
             *[("prompt", said), ("chosen", said), ("rejected", said), ("kind", text), ("why", text), *about],
             *[("chosen_journey", text), ("rejected_journey", text), ("chosen_turn", number), ("rejected_turn", number)],

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
-from journeys.record import Cost, Evidence, FinishReason, Record, Verification
+from journeys.record import Cost, Evidence, FinishReason, Move, Record, Ruling, Turn, Verdict, Verification
 
 
 class Node(Record):
@@ -20,8 +20,13 @@ class Node(Record):
     parent: int | None
     """The step it continues; None where it begins the solution."""
     step: str
+    lines: tuple[str, ...] | None = None
+    """Where a search goes on by pieces of text, `step` is a piece, to the letter, and these are the whole steps that
+    end in it; what is said below of a step is said of the last of them. None: it is a step. See journeys/pieces.py."""
     answer: str | None = None
-    """The final answer written in it, if any: then it is a leaf."""
+    """The final answer written in it, if any: then it is a leaf, unless a reflection follows."""
+    reflection: str = ""
+    """The recipe's line that was put after it, whatever it said, to have the thought looked over again."""
     evidence: tuple[Evidence, ...] = ()
     score: float | None = None
     """What the judge thought of it, from 0 to 1; None where nobody was asked."""
@@ -33,6 +38,8 @@ class Node(Record):
     """Whether the search went on with it."""
     verification: Verification | None = None
     """The verifier's word on `answer`."""
+    lucky: tuple[str, ...] = ()
+    """Why a right answer does not follow from the way to it; empty when it does."""
     visits: int = 0
     """Rollouts that went through it."""
     value: float = 0.0
@@ -52,13 +59,53 @@ class Node(Record):
         return self.value / self.visits if self.visits else None
 
     @property
+    def ends(self) -> bool:
+        """Whether its answer ends the solution."""
+        return self.answer is not None and not self.reflection
+
+    @property
     def right(self) -> bool:
         """Whether it ends in a right answer."""
-        return self.verification is not None and self.verification.status == "right"
+        return self.ends and self.verification is not None and self.verification.status == "right"
 
     @property
     def cost(self) -> Cost:
         return self.policy_cost.plus(self.judge_cost)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a judge or a checker holds it to be wrong."""
+        return self.refuted or any(found.fatal for found in self.evidence)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict under which it stands."""
+        if self.reflection:
+            return Verdict(move=Move.REFLECT, critique=self.reflection)
+        return Verdict(move=Move.TERMINATE if self.ends else Move.CONTINUE)
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        return ("forced_reflection",) if self.reflection else ()
+
+    def as_turn(
+        self, *, id: int, parent: int | None, verdict: Verdict | None = None, replies_to: int | None = None
+    ) -> Turn:
+        """The step as a turn of a journey, standing or under the verdict that the journey gives it."""
+        return Turn(
+            id=id,
+            parent=parent,
+            step=self.step,
+            verdict=verdict or self.verdict,
+            rulings=() if verdict else self.rulings,
+            evidence=self.evidence,
+            replies_to=replies_to,
+            answer=self.answer,
+            finish=self.finish,
+            confidence=self.confidence,
+            policy_cost=self.policy_cost,
+            critic_cost=self.judge_cost,
+        )
 
 
 class Completion(Record):
@@ -121,8 +168,13 @@ class Tree(Record):
 
     @property
     def solutions(self) -> Iterator[tuple[Node, ...]]:
-        """Every way to a right answer: the shortcuts of this search (O1 Journey, methods 1.1, step 6)."""
+        """Every way to a right answer."""
         return (self.way_to(node) for node in self.nodes if node.right)
+
+    @property
+    def shortcuts(self) -> Iterator[tuple[Node, ...]]:
+        """Solutions of right steps alone from which the answer follows (O1 Journey, methods 1.1, step 6)."""
+        return (way for way in self.solutions if not way[-1].lucky and not any(node.doubted for node in way))
 
     @cached_property
     def on_solution(self) -> frozenset[int]:

@@ -55,7 +55,7 @@ def tree_pairs(tree: Tree, settings: TreePairSettings) -> Iterator[TreePair]:
     best = {node: max(means) for node, means in _continuations(right).items()}
     worst = {node: min(means) for node, means in _continuations(wrong).items()}
     for parent in (None, *(node.id for node in tree.nodes if node.id in best and node.id in worst)):
-        below = [node for node in tree.children.get(parent, ()) if node.answer is None]
+        below = [node for node in tree.children.get(parent, ()) if not node.ends]
         before = () if parent is None else tree.way_to(tree.nodes[parent])
         better = sorted((node for node in below if node.id in best), key=lambda node: (-_q(node), node.id))
         worse = sorted((node for node in below if node.id in worst), key=lambda node: (_q(node), node.id))
@@ -63,7 +63,7 @@ def tree_pairs(tree: Tree, settings: TreePairSettings) -> Iterator[TreePair]:
             if best[one[0].id] > worst[other[0].id]:
                 yield TreePair(before, one, other, weight)
     right.sort(key=lambda way: (-_mean(way), way[-1].id))
-    wrong = [way for way in wrong if way[-1].answer is not None]
+    wrong = [way for way in wrong if way[-1].ends]
     wrong.sort(key=lambda way: (_mean(way), way[-1].id))
     for one, other, weight in _crossed(right, wrong, settings):
         yield TreePair((), one, other, weight)
@@ -104,7 +104,7 @@ def _crossed(
 
 def _reward(tree: Tree, node: Node) -> int | None:
     """1 or -1 where a solution ended, and nobody can go on; None in the middle, and where nobody knows."""
-    if node.verification is not None and node.verification.status in ("right", "wrong"):
+    if node.ends and node.verification and node.verification.status in ("right", "wrong"):
         return 1 if node.right else -1
     ended = node.visits and node.id not in tree.children
     return -1 if ended else None

@@ -76,7 +76,7 @@ class Referee:
         """What the checkers find in `step`, said after the standing `path`. Never sees a reference answer."""
         scene = Scene(
             question=question,
-            path=tuple(turn.step for turn in path),
+            path=tuple(turn.step for turn in _since_reflection(path)),
             step=step,
             abandoned=tuple(turn.step for turn in abandoned),
         )
@@ -107,3 +107,9 @@ class Referee:
     def close(self) -> None:
         """End the verifier's worker processes; safe to call twice."""
         self._verifier.close()
+
+
+def _since_reflection(path: Sequence[Turn]) -> Sequence[Turn]:
+    """The steps after a forced reflection, or all: a second look may say again what the first one said."""
+    last = max((place for place, turn in enumerate(path) if "forced_reflection" in turn.rulings), default=-1)
+    return path[last + 1 :]

@@ -4,9 +4,11 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import JsonValue
 
 from journeys.record import Problem
 from problems.answers import reference_answer
@@ -55,10 +57,17 @@ class Row:
     answer: Any
     family: str
     choices: Any
+    said: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What else the source says, for `Problem.metadata`."""
 
 
 def read_rows(path: str, names: FieldNames) -> Iterator[Row]:
     """The rows of a .jsonl or .parquet file, one at a time."""
+    return _rows(read_raw(path), names, stem=Path(path).stem)
+
+
+def read_raw(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows of such a file as they stand in it, each with its place in words."""
     file = Path(path).expanduser()
     if not file.exists():
         beside = (
@@ -72,12 +81,11 @@ def read_rows(path: str, names: FieldNames) -> Iterator[Row]:
         raise UserError(f"{path}: a folder; name a .jsonl or .parquet file in it, or use source: hub")
     match file.suffix.lower():
         case ".jsonl" | ".ndjson":
-            raw = _jsonl(path, file)
+            return _jsonl(path, file)
         case ".parquet":
-            raw = _parquet(path, file)
+            return _parquet(path, file)
         case other:
             raise UserError(f"{path}: unknown kind of file {other or '(no extension)'!r}; use .jsonl or .parquet")
-    return _rows(raw, names, stem=file.stem)
 
 
 def read_hub(name: str, names: FieldNames, *, split: str, config_name: str | None) -> Iterator[Row]:
@@ -129,7 +137,7 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
         answer=gold,
         family=row.family,
         verifier=kind,
-        metadata={"choices": list(choices)} if choices else {},
+        metadata={"choices": list(choices)} if choices else dict(row.said),
     )
 
 

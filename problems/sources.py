@@ -1,4 +1,4 @@
-"""Problems by recipe: reasoning-gym's generators, a JSONL or Parquet file, or a data set of the Hugging Face hub."""
+"""Problems by recipe: reasoning-gym's generators, a JSONL or Parquet file, PRM800K, or a data set of the hub."""
 
 import hashlib
 import sqlite3
@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue
 
 from journeys.record import Problem, seed_for
 from problems import gym
+from problems.prm800k import read_prm800k
 from problems.rows import FieldNames, Row, read_hub, read_rows, sniffed
 from settings import Settings, UserError
 
@@ -30,13 +31,14 @@ class TaskSettings(Settings):
 class ProblemSettings(Settings):
     """Where problems come from and who checks their answers."""
 
-    source: Literal["reasoning_gym", "file", "hub"] = "reasoning_gym"
+    source: Literal["reasoning_gym", "file", "hub", "prm800k"] = "reasoning_gym"
     tasks: tuple[TaskSettings, ...] = (
         TaskSettings(name="chain_sum", config={"min_terms": 3, "max_terms": 4, "min_digits": 2, "max_digits": 2}),
     )
     """source reasoning_gym: which tasks, in which shares."""
     path: str = ""
-    """source file: a .jsonl or .parquet file. source hub: a data set's id, or a folder that `datasets` can load."""
+    """source file: a .jsonl or .parquet file. source hub: a data set's id, or a folder that `datasets` can load.
+    source prm800k: a file of PRM800K, whose questions bring their rated steps with them (`protocol: ready-tree`)."""
     split: str = "train"
     config_name: str | None = None
     """source hub: the data set's configuration, where it has several (`main`)."""
@@ -79,14 +81,9 @@ def iter_problems(
         yield from _generate(settings, count=count, seed=seed)
         return
     if not settings.path:
-        remedy = "name a .jsonl or .parquet file" if settings.source == "file" else "name a data set"
+        remedy = "name a data set" if settings.source == "hub" else "name a .jsonl or .parquet file"
         raise UserError(f"problems.path: empty; {remedy}")
-    rows = (
-        read_rows(settings.path, settings.fields)
-        if settings.source == "file"
-        else read_hub(settings.path, settings.fields, split=settings.split, config_name=settings.config_name)
-    )
-    problems: Iterable[Problem] = _distinct(rows, settings, [] if dropped is None else dropped)
+    problems: Iterable[Problem] = _distinct(_rows(settings), settings, [] if dropped is None else dropped)
     if settings.shuffle:
         every = list(problems)
         Random(seed).shuffle(every)
@@ -99,6 +96,16 @@ def iter_problems(
         raise UserError(f"{settings.path}: there is no problem in it")
     if count is not None and given < count:
         raise UserError(f"{settings.path}: {given} problems, {count} wanted; lower num_problems to {given}")
+
+
+def _rows(settings: ProblemSettings) -> Iterator[Row]:
+    match settings.source:
+        case "hub":
+            return read_hub(settings.path, settings.fields, split=settings.split, config_name=settings.config_name)
+        case "prm800k":
+            return read_prm800k(settings.path)
+        case _:
+            return read_rows(settings.path, settings.fields)
 
 
 def _generate(settings: ProblemSettings, *, count: int, seed: int) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from protocols.best_of_n import BestOfN
 from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
+from protocols.ready_tree import ReadyTree
 from protocols.rstar import RStar
 from protocols.self_critique import SelfCritique
 from protocols.solo import Solo
@@ -19,7 +20,7 @@ def _name_is_enough(value: Any) -> Any:
 
 
 AnyProtocol = Annotated[
-    BestOfN | Debate | Dialogue | MCTS | RStar | SelfCritique | Solo | TreeSearch,
+    BestOfN | Debate | Dialogue | MCTS | ReadyTree | RStar | SelfCritique | Solo | TreeSearch,
     Field(discriminator="kind"),
 ]
 """Every protocol a recipe can name."""

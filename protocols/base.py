@@ -44,6 +44,8 @@ class Cast:
     budgets: Budgets
     critic: Critic | None = None
     trust: Trust = "both"
+    reflection: str = ""
+    """A line put after a finished thought, once, before its answer is accepted; see protocols/reflection.py."""
     second: Policy | None = None
     """Another policy, for protocols that name the role."""
     reward: RewardModel | None = None

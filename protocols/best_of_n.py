@@ -65,9 +65,7 @@ class BestOfN(Settings):
     async def _solution(self, draft: Draft, cast: Cast, number: int) -> list[Node]:
         """One solution to its answer, or to where the budgets of a journey end it."""
         way: list[Node] = []
-        while len(way) < cast.budgets.max_turns and (
-            not way or (way[-1].answer is None and not code_failed(way[-1].evidence))
-        ):
+        while len(way) < cast.budgets.max_turns and (not way or not (way[-1].ends or code_failed(way[-1].evidence))):
             # No two solutions share an id: speakers remember what they wrote down for a turn by its id alone.
             id = number * cast.budgets.max_turns + len(way)
             node = await attempt(draft, cast, way, id, scorer=self.scorer)
@@ -80,7 +78,7 @@ class BestOfN(Settings):
         """The solution to tell: one with an answer, if there is one."""
         if self.select == "verifier" and (right := [way for way in ways if way[-1].right]):
             return min(right, key=len)
-        ended = [way for way in ways if way[-1].answer is not None] or ways
+        ended = [way for way in ways if way[-1].ends] or ways
         return ended[self._best([[node.score or 0.0 for node in way] for way in ended])]
 
     def _best(self, scores: Sequence[Sequence[float]]) -> int:

@@ -9,6 +9,7 @@ from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Draft
 from journeys.record import Author, Evidence, Journey, Move, Rival, Turn, Verdict, Verification, seed_for
 from protocols.base import Cast
+from protocols.reflection import forced, may_reflect
 from protocols.rules import REFUSED, Ruled, Rules, refused, ruled
 
 Judge = Callable[[Draft, Cast, str, tuple[Evidence, ...], str | None], Awaitable[Judgement]]
@@ -30,6 +31,11 @@ async def converse(draft: Draft, cast: Cast, *, judge: Judge, trust: Trust) -> A
             yield ended(draft, cast, verification)
             return
     yield draft.finish(spent)
+
+
+def _looks_again(draft: Draft, cast: Cast) -> bool:
+    """Whether a line of the recipe has the thought looked over before its answer counts; a last turn is left alone."""
+    return may_reflect(cast.reflection, draft.path) and len(draft.turns) + 1 < cast.budgets.max_turns
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,14 @@ async def consider(draft: Draft, cast: Cast, proposal: Proposal, *, judge: Judge
 async def verified(
     draft: Draft, cast: Cast, considered: Considered, *, trust: Trust
 ) -> tuple[Considered, Verification | None]:
-    """The verifier's word where the step ends the journey; where it says no and a refusal is left, a way back."""
+    """The verifier's word where the step ends the journey; where it says no and a refusal is left, a way back.
+
+    Where a line of the recipe is to be put after a finished thought, nobody is asked yet.
+    """
     if considered.verdict.move is not Move.TERMINATE or considered.answer is None:
         return considered, None
+    if _looks_again(draft, cast):
+        return replace(considered, ruled=forced(cast.reflection, considered.ruled[1])), None
     verification = await cast.referee.verify(draft.problem, considered.answer)
     if verification.status == "right" or draft.refusals >= cast.budgets.max_refusals:
         return considered, verification

@@ -2,12 +2,13 @@
 
 Source: rStar-Math (methods 3): UCT = Q + c sqrt(ln N / n) with c = 2, depth 16, a terminal reward of +1 or -1 that is
 backed up along the rollout, Q = mean reward, unsolved problems given more rollouts; and Marco-o1 (methods 5) for priors
-from token confidence. Rollouts of one problem run side by side (protocols/rollouts.py).
+from token confidence, and for going on by pieces of 64 or 32 tokens in place of steps. Rollouts of one problem run side
+by side (protocols/rollouts.py).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from journeys.draft import Draft
 from journeys.record import Journey, Turn
 from journeys.tree import Node, Tree
 from protocols.base import Cast, Role
+from protocols.pieces import attempt_piece, over
 from protocols.rollouts import Rollout, Rollouts
 from protocols.scoring import NEEDS, ScorerName
 from protocols.searching import attempt, erring, placed, searched, spent, without_twins
@@ -31,7 +33,10 @@ class MCTS(Settings):
     width: int = Field(4, ge=1)
     """Next steps tried after a step, the first time a rollout comes through it."""
     depth: int = Field(16, ge=1)
-    """Steps of the longest rollout."""
+    """Steps (or pieces) of the longest rollout."""
+    grain: Literal["step"] | Annotated[int, Field(ge=4)] = "step"
+    """What a rollout goes on by: a step, or a piece of so many tokens (Marco-o1: 64 or 32), for personas of mode
+    monologue. Journeys are told in whole steps in any case."""
     c: float = Field(2.0, ge=0)
     """How much a step that was seldom tried is worth trying."""
     scorer: ScorerName = "checkers"
@@ -91,7 +96,7 @@ class _Search(Rollouts):
         if rollout.head is None:
             return False
         node = self.nodes[rollout.head]
-        return node.answer is not None or node.refuted or len(rollout.path) >= self.settings.depth
+        return node.ends or node.refuted or over(node) or len(rollout.path) >= self.settings.depth
 
     async def _go_on(self, going: Sequence[Rollout]) -> None:
         await self._expand(list(dict.fromkeys(rollout.head for rollout in going)))
@@ -100,16 +105,16 @@ class _Search(Rollouts):
         """Next steps of each leaf; each is asked for once, also where several rollouts have come to it."""
         tree, numbers = Tree(nodes=tuple(self.nodes)), range(self.settings.width)
         ways = [() if leaf is None else tree.way_to(self.nodes[leaf]) for leaf in leaves]
-        tries = await asyncio.gather(
-            *(
-                attempt(self.draft, self.cast, way, number, scorer=self.settings.scorer)
-                for way in ways
-                for number in numbers
-            )
-        )
+        tries = await asyncio.gather(*(self._attempt(way, number) for way in ways for number in numbers))
         for node in placed(without_twins(tries), after=len(self.nodes)):
             self.nodes.append(node)
             self.children.setdefault(node.parent, []).append(node.id)
+
+    def _attempt(self, way: Sequence[Node], number: int) -> Awaitable[Node]:
+        scorer, grain = self.settings.scorer, self.settings.grain
+        if grain == "step":
+            return attempt(self.draft, self.cast, way, number, scorer=scorer)
+        return attempt_piece(self.draft, self.cast, way, number, scorer=scorer, tokens=grain)
 
     def _reward(self, rollout: Rollout) -> float:
         """+1 for a right answer, -1 for a wrong one, for a step that is held to be wrong, and for no end at all."""
@@ -123,7 +128,7 @@ def _way(tree: Tree) -> tuple[Node, ...]:
 
     def merit(node: Node) -> tuple[bool, bool, float, int]:
         qs = [-1.0 if step.q is None else step.q for step in tree.way_to(node)]
-        ends = node.answer is not None and not node.refuted
+        ends = node.ends and not node.refuted
         return node.right and ends, ends, sum(qs) / len(qs), -node.id
 
     return tree.way_to(max(tree.nodes, key=merit))

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from agents.roles import CriticView, PolicyView
 from journeys.code import code_failed
 from journeys.draft import Budgets, Draft
-from journeys.record import Journey, Move, Turn, Verdict, seed_for
+from journeys.pieces import whole_steps
+from journeys.record import Journey, Move, Turn, Verdict, Verification, seed_for
 from journeys.tree import Node, Tree, cost_of
 from protocols.base import Cast
 from protocols.conversation import ended
+from protocols.reflection import may_reflect
 from protocols.scoring import SCORERS, Score, ScorerName
 from protocols.walk import Visit, walk
 
@@ -27,16 +29,7 @@ async def attempt(
         number: tells it from its siblings; names and seeds depend on it, and on nothing that happened elsewhere.
         action: what the policy is asked for, if not simply for a step.
     """
-    path = tuple(
-        Turn(
-            id=node.id,
-            parent=node.parent,
-            step=node.step,
-            verdict=Verdict(move=Move.CONTINUE),
-            evidence=node.evidence,
-        )
-        for node in way
-    )
+    path = standing_path(way)
     parent = way[-1].id if way else None
     name = f"{draft.id}~{'root' if parent is None else parent}{action and '.'}{action}.{number}"
     question = draft.problem.question
@@ -67,21 +60,41 @@ async def attempt(
         score = Score(value=0.0, reason=failed.detail, refuted=True)
     else:
         score = await SCORERS[scorer](view, proposal, cast)
+    verification = None if answer is None else await cast.referee.verify(draft.problem, answer)
     return Node(
         id=0,
         parent=parent,
         step=proposal.step,
         answer=answer,
+        reflection=cast.reflection if answer is not None and may_reflect(cast.reflection, path) else "",
         evidence=evidence,
         score=score.value,
         reason=score.reason,
         refuted=score.refuted,
-        verification=None if answer is None else await cast.referee.verify(draft.problem, answer),
+        verification=verification,
+        lucky=luck(draft, cast, path, proposal.step, verification),
         action=action,
         finish=proposal.finish,
         confidence=proposal.confidence,
         policy_cost=proposal.cost,
         judge_cost=score.cost,
+    )
+
+
+def standing_path(way: Sequence[Node]) -> tuple[Turn, ...]:
+    """The way as speakers are shown it: steps that stand."""
+    return tuple(
+        Turn(
+            id=node.id,
+            parent=node.parent,
+            step=node.step,
+            verdict=node.verdict,
+            rulings=node.rulings,
+            evidence=node.evidence,
+            # Its place: all turns are on the way.
+            replies_to=place - 1 if place and way[place - 1].reflection else None,
+        )
+        for place, node in enumerate(way)
     )
 
 
@@ -113,20 +126,20 @@ async def searched(
 
     Args:
         search: grows the tree.
-        walk: the visits of the journey; the same tree gives the same ones.
+        walk: the visits of the journey, through a tree of whole steps; the same tree gives the same ones.
     """
     tree = draft.tree
     if tree is None:
         tree = await search()
         draft.keep(tree)
         yield tree
-    visits = list(walk(tree))
+    visits = list(walk(whole_steps(tree)))
     for visit in visits[len(draft.turns) :]:
         turn = _turn(draft, visit)
         draft.add(turn)
         yield turn
     last = visits[-1].node if visits else None
-    if last and last.verification:
+    if last and last.ends and last.verification:
         yield ended(draft, cast, last.verification)
     else:
         yield draft.finish(draft.spent(cast.budgets) or "exhausted:turns")
@@ -147,24 +160,26 @@ def spent(nodes: Sequence[Node], budgets: Budgets) -> bool:
 
 def _turn(draft: Draft, visit: Visit) -> Turn:
     """A visited step as a turn, with the verdict that the walk gives it."""
-    node, awaiting, keep = visit.node, draft.awaiting_reply, visit.keep
+    awaiting, keep = draft.awaiting_reply, visit.keep
+    node, verdict = visit.node, None
     if keep is None and code_failed(node.evidence):
         keep = len(draft.path)  # a way that leads nowhere may end in such a step; it does not stand there either
     if keep is not None:
         quote = next((found.quote for found in node.evidence if found.fatal), "")
         verdict = Verdict(move=Move.BACKTRACK, critique=node.reason, quote=quote, keep=keep)
-    else:
-        verdict = Verdict(move=Move.CONTINUE if node.answer is None else Move.TERMINATE)
-    return Turn(
+    return node.as_turn(
         id=len(draft.turns),
         parent=draft.head.id if draft.head else None,
-        step=node.step,
         verdict=verdict,
-        evidence=node.evidence,
         replies_to=awaiting.id if awaiting else None,
-        answer=node.answer,
-        finish=node.finish,
-        confidence=node.confidence,
-        policy_cost=node.policy_cost,
-        critic_cost=node.judge_cost,
     )
+
+
+def luck(
+    draft: Draft, cast: Cast, path: Sequence[Turn], step: str, verification: Verification | None
+) -> tuple[str, ...]:
+    """Why a right answer does not follow from the steps before it, if it does not."""
+    if verification is None or verification.status != "right":
+        return ()
+    last = Turn(id=-1, parent=path[-1].id if path else None, step=step, verdict=Verdict(move=Move.TERMINATE))
+    return cast.referee.lucky(draft.problem, (*path, last), verification.given)

@@ -71,6 +71,7 @@ class JourneyTeam(Team):
         critic: ChatAgent | None = None,
         budgets: Budgets = Budgets(),  # noqa: B008  (frozen)
         trust: Trust = "both",
+        reflection: str = "",
         reward: RewardModel | None = None,
         refuted_below: float | None = None,
         voices: tuple[Voice, Voice | None] = (Voice(persona="", model=""), None),
@@ -92,6 +93,7 @@ class JourneyTeam(Team):
             referee=referee,
             budgets=budgets,
             trust=trust,
+            reflection=reflection,
             second=self._roles[-1] if second else None,
             reward=reward,
             refuted_below=refuted_below,

@@ -52,7 +52,7 @@ class TreeSearch(Settings):
             draft,
             cast,
             search=lambda: self._search(draft, cast),
-            walk=lambda tree: erring(draft, cast, tree, _way(tree), trials=self.trials),
+            walk=lambda tree: erring(draft, cast, tree, best_way(tree), trials=self.trials),
         )
 
     async def _search(self, draft: Draft, cast: Cast) -> Tree:
@@ -67,7 +67,7 @@ class TreeSearch(Settings):
             ]
             layer = self._pruned(placed(without_twins(await asyncio.gather(*tries)), after=len(nodes)))
             nodes += layer
-            frontier = [node for node in layer if node.kept and node.answer is None]
+            frontier = [node for node in layer if node.kept and not node.ends]
             if not frontier or spent(nodes, cast.budgets):
                 break
         return Tree(nodes=tuple(nodes))
@@ -80,7 +80,7 @@ class TreeSearch(Settings):
         return [node if node.id in kept else node.model_copy(update={"kept": False}) for node in layer]
 
 
-def _way(tree: Tree) -> tuple[Node, ...]:
+def best_way(tree: Tree) -> tuple[Node, ...]:
     """Where the walk shall end: the right answer that the judge thought best of, else the best answer, else the way
     that it thought best of. Which of several answers is right the verifier says once the search is over."""
     if not tree.nodes:
@@ -88,7 +88,7 @@ def _way(tree: Tree) -> tuple[Node, ...]:
 
     def merit(node: Node) -> tuple[bool, bool, bool, float, int]:
         scores = [step.score or 0.0 for step in tree.way_to(node)]
-        ends = node.answer is not None and not node.refuted
+        ends = node.ends and not node.refuted
         return node.right and ends, ends, node.kept, sum(scores) / len(scores), -node.id
 
     return tree.way_to(max(tree.nodes, key=merit))

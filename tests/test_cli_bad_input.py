@@ -54,7 +54,7 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str], *, code: int 
         (["--policy", "gpt"], ["policy", "command line"]),
         (
             ["--protocol", "talk"],
-            ["protocol", "'best-of-n', 'dialogue', 'mcts', 'self-critique', 'solo', 'tree-search'"],
+            ["protocol", "'best-of-n', ", "'mcts', ", "'ready-tree', ", "'tree-search'"],
         ),
         (["--protocol.kind", "mcts", "--protocol.beam", "3"], ["command line: protocol.beam", "virtual_loss"]),
         (

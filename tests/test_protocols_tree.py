@@ -90,6 +90,13 @@ def test_no_trip_goes_where_nobody_said_what_is_wrong_or_where_another_answer_li
     assert walked(tree) == [(0, None), (3, None), (4, None)]
 
 
+def test_a_way_that_ends_in_a_wrong_step_takes_it_once() -> None:
+    """Where nothing was solved, the way itself may be one that a judge refuted."""
+    tree = Tree(nodes=TREE.nodes[:2])
+    visits = walk(tree, (tree.nodes[1],), trials=3, most_trips=9, most_visits=9, draw=random.Random(0))
+    assert [visit.node.id for visit in visits] == [1]
+
+
 @st.composite
 def trees(draw: st.DrawFn) -> Tree:
     nodes: list[Node] = []

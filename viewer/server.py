@@ -27,6 +27,7 @@ PAGES = {
     "/see/{key}": browse.browse,
     "/see/{key}/journey/{id:path}": journey.journey,
     "/see/{key}/rows/{id:path}": journey.rows,
+    "/see/{key}/search/{id:path}": journey.search,
     "/see/{key}/overview": overview.overview,
     "/see/{key}/judgements": judging.judgements,
     "/compare": comparing.compare,

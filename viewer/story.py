@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,8 @@ class Story:
     pieces: tuple[Piece, ...]
     refused: str
     """Why it is no row to learn from, or ''."""
+    searched: bool = False
+    """Whether a search tree is kept beside it."""
 
 
 def read_story(source: Source, journey_id: str) -> Story | None:
@@ -80,8 +82,10 @@ def read_story(source: Source, journey_id: str) -> Story | None:
         if journey is None:
             return None
         stored = store.thought(journey_id, shortcut=False)
+        searched = store.tree(journey_id) is not None
     settings, dirty = export_settings(source), contaminated(source)
-    return tell(journey, settings=settings, dirty=dirty, stored=stored, growing=status == "growing")
+    told = tell(journey, settings=settings, dirty=dirty, stored=stored, growing=status == "growing")
+    return replace(told, searched=searched)
 
 
 def tell(

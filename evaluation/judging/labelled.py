@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from problems.prm800k import places
 from settings import UserError
 
 RIGHT, UNKNOWN, WRONG = 1, 0, -1
@@ -170,28 +171,17 @@ def _prm800k(row: Mapping[str, Any]) -> Iterator[Solution]:
     way: list[str] = []
     ratings: list[int] = []
     others: list[Solution] = []
-    for step in row["label"]["steps"]:
-        chosen, written = step.get("chosen_completion"), step.get("human_completion")
-        for place, completion in enumerate(step.get("completions") or ()):
-            if place != chosen:
-                told = (*way, str(completion["text"]))
-                rating = _rating(completion)
-                others.append(Solution(question, told, (*[UNKNOWN] * len(way), rating), family="prm800k"))
-        if chosen is not None:
-            taken = step["completions"][chosen]
-        elif written is not None:
-            taken = {"text": written["text"], "rating": RIGHT}  # a labeller wrote it because all others were wrong
-        else:
-            break
-        way.append(str(taken["text"]))
-        ratings.append(_rating(taken))
+    for place in places(row["label"]):
+        for number, one in enumerate(place.tries):
+            if number != place.chosen:
+                told = (*way, one.text)
+                others.append(Solution(question, told, (*[UNKNOWN] * len(way), one.rating), family="prm800k"))
+        if place.chosen is not None:
+            way.append(place.tries[place.chosen].text)
+            ratings.append(place.tries[place.chosen].rating)
     if way:
         yield Solution(question, tuple(way), tuple(ratings), family="prm800k")
     yield from others
-
-
-def _rating(completion: Mapping[str, Any]) -> int:
-    return int(completion.get("rating") or 0)
 
 
 SHAPES: dict[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Solution]]] = {

@@ -32,6 +32,8 @@ _INTERJECTION = re.compile(
 )
 _PAUSE = re.compile(r"(?:(?:wait|hmm+|hold on|hang on|oh|ok(?:ay)?)\b[,.:;!…—–-]+\s*)+", re.IGNORECASE)
 """The interjections that do not answer a question."""
+_CHECKS = re.compile(r"let me (?:check|see|look at) (?:that|this|it)(?: again)?[.:,]\s+", re.IGNORECASE)
+"""Opens a step that goes on with what it was asked; the doubt before the step has said both."""
 _OWNS = re.compile(
     r"\b(?:mistakes?|wrong|not right|isn't right|(?:that's|that is|i'm|was) off|incorrect|errors?|miscalculat\w*"
     r"|misread|miscount\w*|slipped|slip|forgot|doesn't (?:work|add up|hold|fit)|overlooked|mixed up|reconsider"
@@ -144,8 +146,9 @@ def _owned(step: str, verdict: Verdict) -> tuple[str, str]:
         for opener in (_COURTESY, interjection):
             if found := opener.match(rest):
                 rest = rest[found.end() :].lstrip()
-        if echo and rest.startswith(echo):
-            rest = rest[len(echo) :].lstrip(" .,;")
+        at = rest.find(echo) if echo else -1
+        if at == 0 or (at > 0 and _CHECKS.fullmatch(rest[:at])):
+            rest = rest[at + len(echo) :].lstrip(" .,;")
         first = sentences(rest)[0] if rest else ""
         if _OWNS.search(first) and (rest != first or not own) and not equations(normal(first)) and not _foreign(first):
             own.append(capital(first.strip()))

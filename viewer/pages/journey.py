@@ -5,10 +5,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from journeys.store import Store
 from settings import UserError
 from viewer.filters import read_filters
 from viewer.folders import Source
 from viewer.judgements import Judgements
+from viewer.outline import outline
 from viewer.queries import place_of, row_of, siblings
 from viewer.samples import sample_at
 from viewer.site import Missing, Site
@@ -55,6 +57,20 @@ def rows(site: Site, request: Request) -> Response:
     source = site.source(request, kinds=("run",))
     found = rows_of(source, request.path_params["id"])
     return site.page("rows.html", source=source, rows=found, most_ways=MOST_WAYS, most_steps=MOST_STEPS)
+
+
+def search(site: Site, request: Request) -> Response:
+    """The tree that the journey was walked through."""
+    source = site.source(request, kinds=("run",))
+    journey_id = request.path_params["id"]
+    with Store(source.store, read_only=True) as store:
+        tree = store.tree(journey_id)
+        draft = store.draft(journey_id) if tree else None
+    if tree is None or draft is None:
+        raise Missing(f"{source.key} keeps no search tree of a journey {journey_id!r}.")
+    unfolded = "all" in request.query_params
+    found = outline(tree, draft.turns, unfolded=unfolded)
+    return site.page("search.html", source=source, draft=draft, outline=found, unfolded=unfolded, here="browse")
 
 
 def _sample(source: Source, row: dict[str, Any]) -> dict[str, Any]:
