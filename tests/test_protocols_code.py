@@ -12,7 +12,7 @@ import pytest_asyncio
 from autogen_core.models import AssistantMessage, LLMMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_protocols_journeys import GOLD, PROBLEM, PROTOCOLS, VOICE, Checks, RandomSpeaker, budgets_drawn
+from test_protocols_journeys import GOLD, PROBLEM, PROTOCOLS, VOICE, Checks, RandomReward, RandomSpeaker, budgets_drawn
 
 import run
 from agents.critic import SelfCritic, make_critic
@@ -232,7 +232,8 @@ def grown(
     protocol: GrowsJourneys, seed: int, budgets: Budgets, turns: Sequence[Turn] = (), tree: Tree | None = None
 ) -> tuple[Journey, Tree | None]:
     speaker = CodeSpeaker(seed)
-    cast = Cast(policy=speaker, second=speaker, critic=speaker, referee=CodeChecks(), budgets=budgets)
+    reward = RandomReward(seed)
+    cast = Cast(policy=speaker, critic=speaker, second=speaker, reward=reward, referee=CodeChecks(), budgets=budgets)
     draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, turns=turns, tree=tree)
 
     async def run() -> Journey:
