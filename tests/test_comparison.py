@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ def test_the_whole_comparison_runs_on_a_toy_model_and_only_once(tmp_path: Path) 
     assert (folder / "page" / "protocols.md").read_text() == page
 
 
-def _evaluation(folder: Path, said: dict[str, Sequence[tuple[str, int]]]) -> Path:
+def _evaluation(folder: Path, said: Mapping[str, Sequence[tuple[str, int]]]) -> Path:
     """A file of samples, each with its answer and its tokens; right where the answer is 7 or the problem's own."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [

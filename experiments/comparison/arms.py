@@ -28,7 +28,7 @@ ARMS = (
     Arm(
         "self-critique",
         "self-critique",
-        {"protocol": {"kind": "self-critique"}, "critic": {"persona": "self"}},
+        {"protocol": {"kind": "self-critique"}, "critic": {"persona": "self", "sampling": {"max_tokens": 96}}},
         part="critic",
         rivals=(SOLO, "random"),
     ),

@@ -166,8 +166,9 @@ def compare(
 
 def _all_pairs(figures: Mapping[str, Figures], figure: str, settings: ComparisonSettings) -> list[Compared]:
     made: list[Compared] = []
-    for baseline in BASELINES:
-        pairs = [compare(figures, figure, baseline, arm, settings) for arm in figures if arm != baseline]
+    for place, baseline in enumerate(BASELINES):
+        others = [arm for arm in figures if arm not in BASELINES[: place + 1]]
+        pairs = [compare(figures, figure, baseline, arm, settings) for arm in others]
         adjusted = holm([one.found.p for one in pairs])
         made += [
             Compared(one.first, one.second, one.found, one.by_seed, p) for one, p in zip(pairs, adjusted, strict=True)

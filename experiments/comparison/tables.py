@@ -55,7 +55,8 @@ def _unspent(results: Results) -> str:
         if found.reached < 1:
             said += f" The budget of {BY_NAME[name].title} reached {found.reached:.0%} of the problems."
         elif found.tokens < 0.9 * budget:
-            said += f" {BY_NAME[name].title.capitalize()} spent {found.tokens / budget:.0%} of it."
+            title = BY_NAME[name].title
+            said += f" {title[:1].upper()}{title[1:]} spent {found.tokens / budget:.0%} of it."
     return said
 
 
