@@ -119,7 +119,8 @@ class Comparison:
             "concurrency": settings.max_batch,
             "export": {"layout": settings.layout},
         }
-        self.stages.run(recipe["name"], ["generate"], recipe | dict(arm.recipe))
+        reward = {"reward": {"model": settings.reward}} if arm.needs_reward else {}
+        self.stages.run(recipe["name"], ["generate"], recipe | dict(arm.recipe) | reward)
 
     def _runs(self, arm: Arm, seed: int) -> list[Path]:
         """The folders of an arm with one seed, in the order in which they were begun."""
@@ -128,7 +129,7 @@ class Comparison:
 
     def _sample(self, seed: int) -> None:
         settings = self.settings
-        recipe = {
+        recipe: dict[str, Any] = {
             "name": f"held-out-{seed}",
             "outputs_dir": str(settings.folder / "evaluations"),
             "seed": settings.draw + seed,
@@ -142,6 +143,8 @@ class Comparison:
             "card": False,
             "resamples": 200,  # the page pools seeds and has its own intervals
         }
+        if settings.reward:
+            recipe["reward"] = {"model": settings.reward}
         self.stages.run(f"held-out-{seed}", ["evaluate"], recipe)
 
     def _evaluation(self, seed: int) -> Path:

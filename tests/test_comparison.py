@@ -58,7 +58,8 @@ def test_every_size_is_a_recipe_that_holds(size: str) -> None:
 
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_every_arm_is_a_recipe_of_generate_and_has_rivals_that_are_arms(arm: Any) -> None:
-    settings = GenerateSettings.model_validate(arm.recipe)
+    reward = {"reward": {"model": "outputs/ppm"}} if arm.needs_reward else {}
+    settings = GenerateSettings.model_validate({**arm.recipe, **reward})
     assert settings.protocol.kind == arm.recipe["protocol"]["kind"]
     assert {*arm.rivals} <= {*BY_NAME} - {arm.name}
     assert bool(arm.rivals) == (arm.part != "baseline")
@@ -140,6 +141,23 @@ def test_one_of_eight_is_what_a_vote_and_a_score_would_choose(tmp_path: Path) ->
     assert best.share.value == 1
     assert best.less_majority is not None
     assert best.less_majority.value == 0.5
+
+
+def test_a_reward_model_brings_its_arm_and_its_choice_among_the_samples(tmp_path: Path) -> None:
+    without, given = small(tmp_path, seeds=[1], samples=2), small(tmp_path, seeds=[1], samples=2, reward="outputs/ppm")
+    assert {arm.name for arm in given.run_arms} - {arm.name for arm in without.run_arms} == {"mcts-ppm"}
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text(json.dumps({"id": "p", "question": "What is p?", "answer": "7", "family": "f"}) + "\n")
+    evaluation = _evaluation(tmp_path / "one", {"p": (("8", 5), ("7", 9))})
+    steps = ((0.9, 0.1), (0.2, 0.6))  # what it thinks of the last line counts
+    rows = [
+        {"reward": "ppm", "model": LABEL, "problem_id": "p", "sample": number, "steps": scores}
+        for number, scores in enumerate(steps)
+    ]
+    (evaluation / "rewards.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shares = {one.name: one.share.value for one in read_one_of_many(held_out, [evaluation], given).selections}
+    assert shares["best of 2 by reward"] == 1
+    assert shares["best of 2 by shortest"] == 0
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ class Arm:
     """Which question of the page it belongs to."""
     rivals: tuple[str, ...] = ()
     """The arms that it is set beside in words: what it must beat to be worth its name."""
+    needs_reward: bool = False
+    """Whether it is there only where the recipe names a reward model, which it is given."""
 
 
 SOLO, REJECTION = "solo", "rejection"
@@ -73,6 +75,24 @@ ARMS = (
         {"protocol": {"kind": "mcts", "rollouts": 8, "more_rollouts": [16], "width": 3, "depth": 14}},
         part="search",
         rivals=(REJECTION, "evidence"),
+    ),
+    Arm(
+        "mcts-ppm",
+        "MCTS with a reward model",
+        {
+            "protocol": {
+                "kind": "mcts",
+                "rollouts": 8,
+                "more_rollouts": [16],
+                "width": 3,
+                "depth": 14,
+                "scorer": "reward",
+                "prior": "score",
+            }
+        },
+        part="search",
+        rivals=("mcts", REJECTION),
+        needs_reward=True,
     ),
 )
 """In the order of tables."""

@@ -12,6 +12,7 @@ from statistics import fmean
 
 from evaluation.facts import FactReader, ProblemFacts
 from evaluation.intervals import Difference, Estimate, clustered, paired
+from evaluation.rewards import Key, RewardFile, aggregated
 from evaluation.samples import SampleFile
 from evaluation.selectors import best_of, maj_at, pass_at
 from experiments.comparison.settings import ComparisonSettings
@@ -50,7 +51,7 @@ def read_one_of_many(held_out: Path, evaluations: Sequence[Path], settings: Comp
     ways: dict[str, Callable[[ProblemFacts], float]] = {
         "one sample": lambda problem: problem.share_right,
         f"majority of {k}": partial(_majority, k=k, seed=settings.draw),
-        **{f"best of {k} by {name}": partial(_chosen, scorer=n, k=k) for n, name in enumerate(settings.best_of)},
+        **{f"best of {k} by {name}": partial(_chosen, scorer=n, k=k) for n, name in enumerate(settings.scorers)},
         f"any of {k}": lambda problem: pass_at(len(problem.samples), problem.right, k),
     }
     tables = {name: [[way(problem) for problem in seed] for seed in facts] for name, way in ways.items()}
@@ -74,13 +75,21 @@ async def _facts(held_out: Path, evaluations: Sequence[Path], settings: Comparis
     problems = {problem.id: problem for problem in load_problems(source, count=None, seed=0)}
     verifier = Verifier()
     try:
-        reader = FactReader(problems, verifier, best_of=settings.best_of)
-        return [
-            (await reader.read(SampleFile(one / "samples.jsonl"), [LABEL], samples=settings.samples))[LABEL]
-            for one in evaluations
-        ]
+        found = []
+        for one in evaluations:
+            rewards = _rewards(one) if settings.reward else {}
+            reader = FactReader(problems, verifier, scorers=settings.scorers, rewards=rewards)
+            facts = await reader.read(SampleFile(one / "samples.jsonl"), [LABEL], samples=settings.samples)
+            found.append(facts[LABEL])
+        return found
     finally:
         verifier.close()
+
+
+def _rewards(evaluation: Path) -> dict[Key, float]:
+    """What the one reward model of an evaluation thought of each sample: of its last line, as `evaluate` has it."""
+    rows = RewardFile(evaluation / "rewards.jsonl")
+    return {(row.model, row.problem_id, row.sample): aggregated(row.steps, "last") for row in rows if row.steps}
 
 
 def _majority(problem: ProblemFacts, *, k: int, seed: int) -> float:

@@ -21,11 +21,11 @@ budgets of a journey. Two views:
   second at any; the journey that would overdraw the budget and all after it do not count. A problem is solved when one
   of its journeys came right; a row of training data is a journey that was accepted.
 
-Tokens are those written; reading is not charged, which flatters arms that ask a model critic. Rejection sampling and
-both searches ask the verifier which of several solutions to tell; so at one attempt their shares of solved problems are
-those of several tries, and their rivals' are those of one. The budget makes that even. A training token is {chars:.2f}
-characters of an accepted row: so many has a token of the policy's own lines. A true backtrack took back a step that a
-program had proven wrong.
+Tokens are those written; reading is not charged, which flatters arms that ask a model critic or a reward model.
+Rejection sampling and the searches ask the verifier which of several solutions to tell; so at one attempt their shares
+of solved problems are those of several tries, and their rivals' are those of one. The budget makes that even. A training
+token is {chars:.2f} characters of an accepted row: so many has a token of the policy's own lines. A true backtrack took
+back a step that a program had proven wrong.
 
 A difference counts as shown where its 95% interval leaves 0 out and every seed agrees on its sign; what is not shown
 may still be there. Seeds are other draws on the same problems, so intervals speak of problems like these and of this
@@ -88,7 +88,7 @@ def _answers(results: Results) -> list[str]:
 def _of_arm(results: Results, arm: Arm) -> list[str]:
     """Beside each rival: problems solved at one attempt and at the budget, training tokens at the budget."""
     lines = []
-    for rival in [rival for rival in arm.rivals if rival in results.settings.arms]:
+    for rival in [rival for rival in arm.rivals if rival in results.figures[FIRST]]:
         told_of = [
             f"{IN_VIEW[view]} {_predicate(results, view, figure, rival, arm.name)}"
             for view, figure in ((FIRST, "solved"), (BUDGET, "solved"), (BUDGET, "rows_tokens"))

@@ -33,6 +33,8 @@ class ComparisonSettings(OnOneModel):
     """How thoughts are told."""
     samples: int = Field(8, ge=2)
     """Of each held-out problem: best of these against their majority."""
+    reward: str | None = None
+    """A reward model (`train ppm` writes one), for the arms that need one and for one answer out of eight."""
     best_of: tuple[str, ...] = ("logprob", "shortest")
     """Scorers of `evaluate` that choose among them."""
     temperature: float = Field(0.7, gt=0)
@@ -51,8 +53,13 @@ class ComparisonSettings(OnOneModel):
 
     @property
     def run_arms(self) -> tuple[Arm, ...]:
-        """In the order of tables."""
-        return tuple(arm for arm in ARMS if arm.name in self.arms)
+        """In the order of tables; without a reward model those that need one are left out."""
+        return tuple(arm for arm in ARMS if arm.name in self.arms and (self.reward or not arm.needs_reward))
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """By what one sample is chosen."""
+        return (*self.best_of, "reward") if self.reward else self.best_of
 
     @property
     def tokens(self) -> int:
