@@ -23,9 +23,9 @@ budgets of a journey. Two views:
 
 Tokens are those written; reading is not charged, which flatters arms that ask a model critic or a reward model.
 Rejection sampling and the searches ask the verifier which of several solutions to tell; so at one attempt their shares
-of solved problems are those of several tries, and their rivals' are those of one. The budget makes that even. A training
-token is {chars:.2f} characters of an accepted row: so many has a token of the policy's own lines. A true backtrack took
-back a step that a program had proven wrong.
+of solved problems are those of several tries, and their rivals' are those of one. The budget makes that even. A
+training token is {chars:.2f} characters of an accepted row: so many has a token of the policy's own lines. A true
+backtrack took back a step that a program had proven wrong.
 
 A difference counts as shown where its 95% interval leaves 0 out and every seed agrees on its sign; what is not shown
 may still be there. Seeds are other draws on the same problems, so intervals speak of problems like these and of this
