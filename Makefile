@@ -10,7 +10,7 @@ CONFIG ?= configs/embedded.yaml
 WORKERS ?= 2
 SETUP := requirements/install.sh requirements/model.txt
 
-.PHONY: help generate experiment test test-fast test-gpu lint format bench install lock clean
+.PHONY: help generate experiment compare-protocols test test-fast test-gpu lint format bench install lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ generate: $(CORE) ## make a dataset with the embedded model (CONFIG=configs/...,
 
 experiment: $(ALL) ## journey against shortcut, end to end (SIZE=smoke|cpu|gpu; without it a GPU decides)
 	@$(PY) -m experiments.journey_vs_shortcut $(if $(SIZE),--size $(SIZE)) $(ARGS)
+
+compare-protocols: $(ALL) ## every protocol on the same problems at the same budget (SIZE=smoke|cpu|gpu; without it a GPU decides)
+	@$(PY) -m experiments.compare_protocols $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 test: lint ## everything: formatting, lint, types, import contracts, all tests
 	@echo "[test] pytest" && $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)

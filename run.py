@@ -36,6 +36,8 @@ def _main(argv: Sequence[str] | None) -> int:
             return _keys(args)
         if args.command == "generate":
             return _generate(args, overrides)
+        if args.command == "probe":
+            return _probe(args, overrides)
         if args.command != "doctor":
             complaint = args.run(args, overrides)
             return _complain(complaint, EXIT_FAULT) if complaint else 0
@@ -66,6 +68,7 @@ def _parser() -> _OneLineParser:
     import evaluation.judging.options
     import evaluation.options
     import generation.options
+    import generation.probe_options
     import training.options
     import viewer.options
 
@@ -74,8 +77,8 @@ def _parser() -> _OneLineParser:
     shared.add_argument("--verbose", action="store_true", help="logs on stderr, and tracebacks")
     shared.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    rooms = (generation.options, training.options, evaluation.options, evaluation.judging.options, viewer.options)
-    for room in rooms:
+    judging, probing = evaluation.judging.options, generation.probe_options
+    for room in (generation.options, training.options, evaluation.options, judging, probing, viewer.options):
         room.add_command(commands, shared=shared)
     doctor = commands.add_parser(
         "doctor",
@@ -123,6 +126,24 @@ def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
         )
     if outcome.ending.interrupted:
         return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
+    return 0
+
+
+def _probe(args: argparse.Namespace, overrides: Sequence[str]) -> int:
+    import asyncio
+
+    from evaluation.probed import told
+    from generation.probe import probe
+    from settings import UserError
+
+    if overrides:
+        raise UserError(f"command line: {overrides[0]!r} is not an option of probe")
+    ending = asyncio.run(probe(args.place, num_journeys=args.num_journeys, passes=args.passes))
+    if ending.fault:
+        return _complain(f"the engine gave out: {ending.fault}; run the same command to go on", EXIT_FAULT)
+    if ending.interrupted:
+        return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
+    told(args.place, finishes=args.place / "probe.db", against=args.against, as_json=args.json)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 wilson           one sample a problem: Wilson's score interval (Wilson 1927)
 clustered        several: percentile bootstrap that draws problems, with all their samples
+ratio            a sum over a sum, such as tokens for each row: the same draws of problems, above and below the line
 mcnemar          two models, one sample a problem: exact test on the problems where they differ (McNemar 1947)
 paired           two models: percentile bootstrap of the difference over problems both were given
 holm             several comparisons at once: Holm's step-down adjustment (Holm 1979)
@@ -71,6 +72,34 @@ def clustered(values: Sequence[float], *, confidence: float = 0.95, resamples: i
     means = _resampled(array, resamples=resamples, seed=seed)
     low, high = _percentiles(means, confidence)
     return Estimate(value=mean, low=low, high=high, method=f"bootstrap over problems ({resamples})")
+
+
+def ratio(
+    over: Sequence[float],
+    under: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """`sum(over) / sum(under)`, each given problem by problem. Draws with nothing below the line are left out.
+
+    Where the ratio is 0, or a share that is 1 in every problem, there is nothing to draw from: the interval is then
+    Wilson's over the problems that have anything below the line, each counted once.
+
+    Raises:
+        ValueError: there is nothing below the line at all.
+    """
+    above, below = np.asarray(over, dtype=np.float64), np.asarray(under, dtype=np.float64)
+    if above.shape != below.shape or not below.sum():
+        raise ValueError("a ratio needs the same problems on both sides, and something below the line")
+    value = float(above.sum() / below.sum())
+    if not above.any() or (above == below).all():
+        many = int(np.count_nonzero(below))
+        return wilson(many if above.any() else 0, many, confidence=confidence)
+    tops, bottoms = (_resampled(values, resamples=resamples, seed=seed) for values in (above, below))
+    low, high = _percentiles(tops[bottoms != 0] / bottoms[bottoms != 0], confidence)
+    return Estimate(value=value, low=low, high=high, method=f"bootstrap over problems ({resamples})")
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:

@@ -10,13 +10,10 @@ families they were taught and of others; then the best one by validation takes t
 Every stage is a command of run.py and leaves a folder; what is there already is not made again.
 """
 
-import argparse
 import json
-import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -26,6 +23,7 @@ from typing import Any
 import yaml
 
 from experiments.arms import Arm, label
+from experiments.command import command
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets
 from experiments.results import Results, read_results, results_table
@@ -33,7 +31,7 @@ from experiments.rows import KINDS, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 from journeys.decontaminate import normalised
-from settings import UserError, load, overrides_from_flags, read_yaml
+from settings import UserError, read_yaml
 
 SIZES = Path(__file__).parent.parent / "configs" / "experiments"
 PERSONAS = Path(__file__).parent.parent / "configs" / "personas" / "policy"
@@ -77,10 +75,12 @@ class Experiment:
         self._assert_unseen()
         self._train_all()
         asked = [*product(HELD_OUT, MODES), ("validation", "greedy")]
-        self._side_by_side([partial(self._evaluate, problems, mode) for problems, mode in asked])
+        self.stages.side_by_side([partial(self._evaluate, problems, mode) for problems, mode in asked])
         best = self._best()
         policies = {"fresh-base": self.settings.base_model, "fresh-tuned": str(self.models / best)}
-        self._side_by_side([partial(self._generate, run, policy=policies[run], problems="fresh") for run in policies])
+        self.stages.side_by_side(
+            [partial(self._generate, run, policy=policies[run], problems="fresh") for run in policies]
+        )
         results = read_results(self.settings, problems=self.problems, stages=self.stages, best=best)
         self._publish(results)
         return results
@@ -128,33 +128,18 @@ class Experiment:
         file.write_text(yaml.safe_dump(voice, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(file)
 
-    def _side_by_side(self, works: Sequence[Callable[[], object]]) -> None:
-        """Do several works, `jobs` at a time; the first that fails ends the experiment once those begun have ended."""
-        if self.settings.jobs == 1:
-            for work in works:
-                work()
-            return
-        with ThreadPoolExecutor(self.settings.jobs) as pool:
-            begun = [pool.submit(work) for work in works]
-            try:
-                for one in begun:
-                    one.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
     def _train_all(self) -> None:
         """Every arm's model of every seed: those that need no other, then those that do; DPO after its samples."""
         arms, seeds = self.settings.trained_arms, self.settings.seeds
         first, then = ([arm for arm in arms if bool(arm.needs) == late and arm.method == "sft"] for late in (0, 1))
         dpo = [arm for arm in arms if arm.method == "dpo"]
-        self._side_by_side([partial(self._train, arm, seed) for arm in first for seed in seeds])
+        self.stages.side_by_side([partial(self._train, arm, seed) for arm in first for seed in seeds])
         sampled = sorted({arm.start for arm in dpo})
-        self._side_by_side(
+        self.stages.side_by_side(
             [partial(self._train, arm, seed) for arm in then for seed in seeds]
             + [partial(self._preferences, start, seed) for start in sampled for seed in seeds]
         )
-        self._side_by_side([partial(self._train, arm, seed) for arm in dpo for seed in seeds])
+        self.stages.side_by_side([partial(self._train, arm, seed) for arm in dpo for seed in seeds])
 
     def _train(self, arm: Arm, seed: int) -> None:
         name = label(arm.name, seed)
@@ -270,33 +255,22 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(row) for row in file.read_text("utf-8").splitlines()]
 
 
-def find_size() -> str:
-    """`gpu` where there is one."""
-    import torch
-
-    return "gpu" if torch.cuda.is_available() else "cpu"
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment and print its table. Returns the exit code, as run.py does."""
-    parser = argparse.ArgumentParser(prog="experiments.journey_vs_shortcut", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--size", help="smoke, cpu or gpu, or a YAML file; without it a GPU decides")
-    args, flags = parser.parse_known_args(argv)
-    try:
-        size = args.size or find_size()
-        recipe = Path(size) if size.endswith((".yaml", ".yml")) else SIZES / f"{size}.yaml"
-        settings = load(ExperimentSettings, recipe, overrides_from_flags(flags))
-        command = f"make experiment SIZE={size}" + (f' ARGS="{shlex.join(flags)}"' if flags else "")
-        experiment = Experiment.of(settings, command=command)
-        results = experiment.run()
-    except UserError as error:
-        sys.stderr.write(f"experiment: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("experiment: stopped; run the same command to go on where it was\n")
-        return 130
-    sys.stdout.write(results_table(results) + f"\n{experiment.settings.folder / 'page' / PAGE}\n")
-    return 0
+
+    def run(settings: ExperimentSettings, again: str) -> str:
+        results = Experiment.of(settings, command=again).run()
+        return results_table(results) + f"\n{settings.folder / 'page' / PAGE}\n"
+
+    return command(
+        argv,
+        name="journey_vs_shortcut",
+        target="experiment",
+        about=__doc__ or "",
+        recipe=ExperimentSettings,
+        sizes=SIZES,
+        run=run,
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
-"""What the data say, in words chosen by rules that were written before there were figures.
+"""What the data say, by the rules of experiments/words.py."""
 
-A difference counts as shown only when its interval leaves 0 out and every seed agrees on its sign. Everything else is
-said to be not shown, whichever way it points.
-"""
-
-from evaluation.intervals import Difference
+from experiments import words
 from experiments.results import Comparison, Results
+from experiments.words import points
 
 TARGET = 0.08
 """Journey over shortcut, at the same problems: O1 Journey's headline is +8.4 and +8.0 points on MATH."""
@@ -15,27 +12,14 @@ MAIN = "trained-greedy"
 
 def shown(comparison: Comparison) -> int:
     """1 where the second arm is shown to be better, -1 where it is shown to be worse, 0 where nothing is shown."""
-    found = comparison.accuracy
-    if found.low > 0 and all(value > 0 for value in comparison.by_seed):
-        return 1
-    if found.high < 0 and all(value < 0 for value in comparison.by_seed):
-        return -1
-    return 0
+    return words.shown(comparison.accuracy, comparison.by_seed)
 
 
 def in_words(comparison: Comparison) -> str:
-    """A comparison as a predicate: `is better by 3.1 points [1.0, 5.2]`."""
+    """A comparison as a predicate: `is better: +3.1 [+1.0, +5.2] points`."""
     found = comparison.accuracy
     told = f"{points(found)} points"
-    match shown(comparison):
-        case 1:
-            return f"is better: {told}"
-        case -1:
-            return f"is worse: {told}"
-        case _ if found.low > 0 or found.high < 0:
-            return f"differs by {told}, but its seeds do not agree on the sign: not shown"
-        case _:
-            return f"differs by {told}: no difference is shown"
+    return words.in_words(found, comparison.by_seed, told=told, better="better", worse="worse")
 
 
 def target_verdict(results: Results) -> list[str]:
@@ -73,11 +57,6 @@ def dpo_verdict(results: Results, setting: str, arm: str) -> str:
     else:
         answers = f"its no-answer rate did not rise ({points(missing)} points)"
     return f"{in_words(found)}; {answers}"
-
-
-def points(found: Difference) -> str:
-    """`+3.1 [+1.0, +5.2]`."""
-    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
 def mends(results: Results, setting: str) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 from evaluation.intervals import Estimate
 from evaluation.tables import Sheet, number, percent
 from experiments.arms import BASE, TITLES, label
-from experiments.judgement import MAIN, dpo_verdict, in_words, mends, points, target_verdict
+from experiments.judgement import MAIN, dpo_verdict, in_words, mends, target_verdict
 from experiments.plots import draw_accuracy, draw_mending
 from experiments.results import IN_WORDS, SETTINGS, Results
+from experiments.words import points
 
 QUESTION = """\
 Does a model learn more from whole journeys, wrong turns and repairs included, than from their shortcuts, the path that

@@ -10,7 +10,7 @@ DPI = 110
 
 def draw_accuracy(results: Results, path: Path) -> None:
     """Each arm's accuracy with its interval, and its seeds as small dots, under every setting."""
-    figure, axes = _panels(len(SETTINGS), width=12.5, height=3.4)
+    figure, axes = panels(len(SETTINGS), width=12.5, height=3.4)
     arms, names = list(results.titles), list(results.titles.values())
     for axis, setting in zip(axes, SETTINGS, strict=True):
         for place, arm in enumerate(arms):
@@ -31,7 +31,7 @@ def draw_accuracy(results: Results, path: Path) -> None:
 
 def draw_mending(results: Results, path: Path) -> None:
     """Of each arm's calculations, the share that is false when first stated: mended before the end, or left."""
-    figure, axes = _panels(len(SETTINGS), width=12.5, height=3.2)
+    figure, axes = panels(len(SETTINGS), width=12.5, height=3.2)
     names = list(results.titles.values())
     for axis, setting in zip(axes, SETTINGS, strict=True):
         for place, pooled in enumerate(results.pooled[setting].values()):
@@ -48,7 +48,7 @@ def draw_mending(results: Results, path: Path) -> None:
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
-def _panels(count: int, *, width: float, height: float) -> tuple[Any, Any]:
+def panels(count: int, *, width: float, height: float) -> tuple[Any, Any]:
     """A picture that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

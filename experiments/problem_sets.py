@@ -70,6 +70,8 @@ def unseen(
     """`count` problems that were not seen before, in the mix of the tasks' weights; they count as seen from now on."""
     shares = _shares(tasks, count)
     for place, (task, share) in enumerate(zip(tasks, shares, strict=True)):
+        if not share:  # so few problems that a task of little weight has none
+            continue
         left = share
         chosen = seed_for(seed, name, task.name, place)
         for problem in load_problems(ProblemSettings(tasks=(task,)), count=SPARE * share, seed=chosen):

@@ -1,17 +1,15 @@
 """The recipe of an experiment: how large it is and what its stages are given."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from experiments.arms import ARMS, Arm
+from experiments.base import OnOneModel
 from journeys.stitching.page import Layout
 from problems.sources import TaskSettings
 from settings import Settings
-
-STEPWISE = Path("models/stepwise")
-"""The embedded model after its cold start, where the clone has it."""
 
 
 class Counts(Settings):
@@ -29,22 +27,11 @@ class Counts(Settings):
     """For the run with the tuned policy and the one without."""
 
 
-class ExperimentSettings(Settings):
+class ExperimentSettings(OnOneModel):
     """Everything `make experiment` does at one size."""
 
-    name: str
-    """The folder in outputs_dir."""
-    outputs_dir: str = "outputs/experiments"
-    page: str | None = None
-    """Where to put the page and its pictures besides the experiment's own folder; null puts them nowhere else."""
-    base: str = "auto"
-    """The model that everything starts from; `auto` is models/stepwise if it is there, else `embedded`."""
-    seeds: tuple[int, ...] = (1, 2, 3)
-    """Each arm is trained once for each."""
     arms: tuple[str, ...] = ("shortcut", "journey", "shortcut-tokens", "dpo", "dpo-plain")
     """Which of experiments/arms.py to train."""
-    draw: int = 4_242_001
-    """Chooses the problems; far from every seed in the shipped recipes."""
     count: Counts
     trained: tuple[TaskSettings, ...]
     """reasoning-gym tasks that the journeys are made from; their answers are numbers."""
@@ -73,22 +60,6 @@ class ExperimentSettings(Settings):
     """Of each problem in the sampled evaluations."""
     max_tokens: int = Field(256, ge=16)
     """Tokens that a solution may take."""
-    engine: Literal["auto", "transformers", "vllm"] = "transformers"
-    """Of every stage. Many small models are asked in turn: what starts at once beats what is fastest once started."""
-    max_batch: int = Field(64, ge=1)
-    """Rows that the engine decodes together."""
-    jobs: int = Field(1, ge=1)
-    """Stages at once, each with its share of the cores. Where a GPU would be idle in between, and on a CPU: two small
-    models trained with one thread each do 1.4 times, and asked 2 times, what one does with two threads."""
-    resamples: int = Field(5000, ge=100)
-    """Bootstrap resamples of problems."""
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if not seeds or len(set(seeds)) < len(seeds):
-            raise ValueError("name at least one seed, and each once")
-        return seeds
 
     @model_validator(mode="after")
     def _arms_can_be_made(self) -> Self:
@@ -108,26 +79,7 @@ class ExperimentSettings(Settings):
         return tuple(arm for arm in ARMS if arm.name in self.arms)
 
     @property
-    def folder(self) -> Path:
-        return Path(self.outputs_dir) / self.name
-
-    @property
-    def base_model(self) -> str:
-        """The base as commands take it."""
-        if self.base != "auto":
-            return self.base
-        return str(STEPWISE) if (STEPWISE / "persona.yaml").is_file() else "embedded"
-
-    @property
-    def base_persona(self) -> str:
-        """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
-        return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
-
-    @property
     def tuned_persona(self) -> str:
         """The voice of the trained models: the base's own, so that they are asked alike when one takes its place."""
         own = Path(self.base_model) / "persona.yaml"
         return str(own) if own.is_file() else "tuned"
-
-    def engine_keys(self) -> dict[str, Any]:
-        return {"engine": self.engine, "max_batch": self.max_batch}

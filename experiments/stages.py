@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Stages:
 
     def __init__(self, folder: Path, *, jobs: int = 1) -> None:
         self.folder = folder
+        self.jobs = jobs
         self.quiet = jobs > 1
         threads = max(1, (os.cpu_count() or 1) // jobs)
         self.environment = ENVIRONMENT | ({"OMP_NUM_THREADS": str(threads)} if jobs > 1 else {}) | os.environ
@@ -73,6 +75,21 @@ class Stages:
         if code:
             raise UserError(f"stage {name} failed with exit code {code}; its log is {self.logs / name}.log")
         _say(f"{name}: done in {self._read(name)['seconds']:.0f} s")
+
+    def side_by_side(self, works: Sequence[Callable[[], object]]) -> None:
+        """Do several works, `jobs` at a time; the first that fails ends it all once those begun have ended."""
+        if self.jobs == 1:
+            for work in works:
+                work()
+            return
+        with ThreadPoolExecutor(self.jobs) as pool:
+            begun = [pool.submit(work) for work in works]
+            try:
+                for one in begun:
+                    one.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def seconds(self) -> dict[str, float]:
         """What each finished stage took, in the order in which they ended."""

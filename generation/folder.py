@@ -20,6 +20,7 @@ class RunFolder:
         self.database = path / "journeys.db"
         self.summary = path / "summary.json"
         self.exports = path / "exports"
+        self.probe = path / "probe.db"
 
     def open(self, settings: GenerateSettings) -> None:
         """Create the folder, or check that its journeys were begun with the same recipe.
@@ -47,15 +48,19 @@ class RunFolder:
             if not self.config.exists() or self.config.read_text(encoding="utf-8") != text:
                 write_text(self.config, text)
 
-    def _agree(self, settings: GenerateSettings) -> None:
-        if not self.config.exists():
-            raise UserError(f"{self.path}: has a store but no config.yaml; use another --name")
+    def settings(self) -> GenerateSettings:
+        """The recipe that the run was begun with. Raises UserError when it cannot be read."""
         try:
-            begun = GenerateSettings.model_validate(read_yaml(self.config)).binding()
+            return GenerateSettings.model_validate(read_yaml(self.config))
         except ValueError:
             raise UserError(
                 f"{self.config}: written by another version of Retrace; start a new run with --name OTHER"
             ) from None
+
+    def _agree(self, settings: GenerateSettings) -> None:
+        if not self.config.exists():
+            raise UserError(f"{self.path}: has a store but no config.yaml; use another --name")
+        begun = self.settings().binding()
         if changes := difference(begun, settings.binding()):
             shown = "; ".join(changes[:6]) + (f"; and {len(changes) - 6} more" if len(changes) > 6 else "")
             raise UserError(

@@ -42,14 +42,16 @@ class Ending:
     last_error: str = ""
 
 
-async def grow_all(settings: GenerateSettings, *, store: Store, company: Company, watcher: Watcher) -> Ending:
-    """Grow every journey that the store does not hold finished; broken and half-grown ones first.
+async def grow_all(
+    settings: GenerateSettings, *, store: Store, company: Company, watcher: Watcher, work: Iterator[Draft] | None = None
+) -> Ending:
+    """Grow every journey that the store does not hold finished, or those of `work`; broken and half-grown ones first.
 
     The store's problems must be complete. Ctrl-C (or SIGTERM) cancels the conversations in flight; their turns are
     kept and the next call goes on from them.
     """
     ending = Ending()
-    work = _work(settings, store, company)
+    work = work or _work(settings, store, company)
     patience = _Patience(limit=max(8, settings.concurrency))
 
     async def grow_until_done() -> None:

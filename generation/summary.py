@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from generation.alarms import alarms_in
 from journeys.exports import ExportCounts
 from journeys.record import Journey, Move
 from journeys.store import Store
@@ -14,7 +15,8 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
     """The run in numbers. One pass over the store, one journey in memory at a time.
 
     `yield` is accepted journeys per problem; `solve_rate` is right answers, lucky ones included, per journey;
-    `no_answer_rate` is journeys that ended with nothing parseable, per journey.
+    `no_answer_rate` is journeys that ended with nothing parseable, per journey. `false_alarms` is told by verified
+    journeys alone; generation/alarms.py says of which steps.
     """
     counts: Counter[str] = Counter()
     moves: Counter[str] = Counter()
@@ -24,6 +26,9 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
     for journey in store.journeys():
         problems.add(journey.problem.id)
         counts += _counted(journey)
+        if alarms := alarms_in(journey):
+            counts.update(verified=1, alarmed=alarms.backtracks > 0)
+            counts.update({f"right_{name}": count for name, count in alarms})
         for turn in journey.turns:
             moves[turn.verdict.move.value] += 1
             rulings.update(turn.rulings)
@@ -66,6 +71,16 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
             **{name: tokens[name] for name in sorted(tokens) if name != "cached"},
         },
         "tokens_per_accepted": round(completion / accepted) if accepted else None,
+        "tokens_per_solved": round(completion / counts["solved"]) if counts["solved"] else None,
+        "turns_per_solved": round(counts["turns"] / counts["solved"], 2) if counts["solved"] else None,
+        "false_alarms": {
+            "verified_journeys": counts["verified"],
+            "journeys_with_one": counts["alarmed"],
+            "verdicts_on_right_steps": counts["right_verdicts"],
+            "backtracks": counts["right_backtracks"],
+            "reflects": counts["right_reflects"],
+            "rate": _share(counts["right_backtracks"], counts["right_verdicts"]),
+        },
         "yield": _share(accepted, len(problems)),
         "solve_rate": _share(counts["solved"], journeys),
         "no_answer_rate": _share(counts["no_answer"], journeys),
@@ -113,6 +128,13 @@ def summary_table(summary: dict[str, Any]) -> Table:
         ("no-answer rate", f"{summary['no_answer_rate']:.1%}", "ended with nothing parseable"),
         ("moves", f"{summary['turns']}", ", ".join(f"{name} {count}" for name, count in moves.items())),
         ("parse failures", f"{summary['parse_failures']}", "verdicts that could not be read"),
+        (
+            "false alarms",
+            f"{summary['false_alarms']['rate']:.1%}",
+            "{backtracks} backtracks from {verdicts_on_right_steps} steps known to be right".format(
+                **summary["false_alarms"]
+            ),
+        ),
         (
             "tokens",
             f"{tokens['completion']:,}",

@@ -189,16 +189,16 @@ def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None
 
 
 def test_seeds_side_by_side_all_end_and_a_failure_is_told(tmp_path: Path) -> None:
-    experiment = Experiment.of(small(tmp_path, jobs=2))
+    stages = Stages(tmp_path, jobs=2)
     done: list[int] = []
-    experiment._side_by_side([partial(done.append, number) for number in range(5)])
+    stages.side_by_side([partial(done.append, number) for number in range(5)])
     assert sorted(done) == [0, 1, 2, 3, 4]
 
     def fail() -> None:
         raise UserError("no")
 
     with pytest.raises(UserError, match="no"):
-        experiment._side_by_side([fail, partial(done.append, 5)])
+        stages.side_by_side([fail, partial(done.append, 5)])
 
 
 def test_a_missing_size_is_one_line() -> None:

@@ -68,6 +68,7 @@ def run_context(source: Source, looked: Looked) -> dict[str, Any]:
         "wrote": wrote,
         "live": bool(growing) and wrote is not None and wrote < LATELY,
         "plots": run_plots(looked),
+        "probed": _probed(source),
         "damage": looked.damage,
         "unread": looked.unread,
         "behind": looked.behind,
@@ -104,6 +105,15 @@ def _turns_made(source: Source, ids: Sequence[str]) -> dict[str, int]:
             return dict(store.execute(query, list(ids)))
     except UserError:
         return {}
+
+
+def _probed(source: Source) -> dict[str, Any] | None:
+    """What `run.py probe` found out about the run's backtracks; None where nobody asked."""
+    try:
+        found: Any = json.loads((source.path / "probe.json").read_text("utf-8"))["backtracks"]
+        return {name: found[name] for name in ("precision", "passed_fails", "recall")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _planned(source: Source) -> int | None:
