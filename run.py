@@ -34,16 +34,12 @@ def _main(argv: Sequence[str] | None) -> int:
         _log(verbose=verbose)
         if getattr(args, "keys", False):
             return _keys(args)
-        if args.command == "generate":
-            return _generate(args, overrides)
-        if args.command == "probe":
-            return _probe(args, overrides)
-        if args.command != "doctor":
-            complaint = args.run(args, overrides)
-            return _complain(complaint, EXIT_FAULT) if complaint else 0
-        if overrides:
+        if overrides and args.command in ("doctor", "probe"):  # nothing of theirs is a key of a recipe
             raise UserError(f"command line: {overrides[0]!r} is not an option of {args.command}")
-        return _doctor(args)
+        if args.command == "doctor":
+            return _doctor(args)
+        complaint = _probe(args, overrides) if args.command == "probe" else args.run(args, overrides)
+        return _complain(complaint, EXIT_FAULT) if complaint else 0
     except UserError as error:
         return _complain(str(error), EXIT_USER)
     except BrokenPipeError:
@@ -98,53 +94,15 @@ def _keys(args: argparse.Namespace) -> int:
     return 0
 
 
-def _generate(args: argparse.Namespace, overrides: Sequence[str]) -> int:
-    import asyncio
-
-    from generation import report
-    from generation.command import generate, preview
-    from generation.settings import GenerateSettings
-    from settings import load, overrides_from_flags
-    from terminal.printing import print_json
-
-    settings = load(GenerateSettings, args.config, overrides_from_flags(overrides))
-    if args.dry_run:
-        report.print_preview(preview(settings, recipe=args.config), as_json=args.json)
-        return 0
-    outcome = asyncio.run(generate(settings, recipe=args.config))
-    if args.json:
-        print_json(outcome.summary)
-    else:
-        report.print_outcome(outcome)
-    if outcome.ending.fault:
-        return _complain(f"the engine gave out: {outcome.ending.fault}; run the same command to go on", EXIT_FAULT)
-    if broken := outcome.summary["engine_error"]:
-        return _complain(
-            f"{broken} journeys were broken off by engine errors, the last one: "
-            f"{outcome.ending.last_error}; run the same command to go on with them",
-            EXIT_FAULT,
-        )
-    if outcome.ending.interrupted:
-        return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
-    return 0
-
-
-def _probe(args: argparse.Namespace, overrides: Sequence[str]) -> int:
-    import asyncio
-
+def _probe(args: argparse.Namespace, flags: Sequence[str]) -> str:
+    """Here, because generation finishes the branches and evaluation says what they mean; neither knows the other."""
     from evaluation.probed import told
-    from generation.probe import probe
-    from settings import UserError
+    from generation.probe_options import run
 
-    if overrides:
-        raise UserError(f"command line: {overrides[0]!r} is not an option of probe")
-    ending = asyncio.run(probe(args.place, num_journeys=args.num_journeys, passes=args.passes))
-    if ending.fault:
-        return _complain(f"the engine gave out: {ending.fault}; run the same command to go on", EXIT_FAULT)
-    if ending.interrupted:
-        return _complain("stopped; run the same command to go on where it was", EXIT_INTERRUPTED)
-    told(args.place, finishes=args.place / "probe.db", against=args.against, as_json=args.json)
-    return 0
+    fault = run(args, flags)
+    if not fault:
+        told(args.place, finishes=args.place / "probe.db", against=args.against, as_json=args.json)
+    return fault
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
-"""The command `generate` on the command line: its options and its help. Imports nothing, so that help is quick."""
+"""The command `generate` on the command line: options, help, what they stand for. Help imports nothing heavy."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     generate.add_argument("--config", type=Path, help="the recipe, a YAML file (configs/*.yaml)")
     generate.add_argument("--dry-run", action="store_true", help="show config, first prompts and cost; load nothing")
     generate.add_argument("--keys", action="store_true", help="list every key that a recipe may set")
-    generate.set_defaults(settings=settings)
+    generate.set_defaults(settings=settings, run=run)
 
 
 def settings() -> "type[GenerateSettings]":
@@ -35,3 +36,35 @@ def settings() -> "type[GenerateSettings]":
     from generation.settings import GenerateSettings
 
     return GenerateSettings
+
+
+def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
+    """Generate and print. Returns what went wrong with an engine, in one line, or ''.
+
+    Raises:
+        UserError: the recipe, the problems or the run's folder are not as they must be.
+        KeyboardInterrupt: it was stopped, in order.
+    """
+    import asyncio
+
+    from generation import report
+    from generation.command import generate, preview
+    from settings import load, overrides_from_flags
+    from terminal.printing import print_json
+
+    recipe = load(settings(), args.config, overrides_from_flags(flags))
+    if args.dry_run:
+        report.print_preview(preview(recipe, recipe=args.config), as_json=args.json)
+        return ""
+    outcome = asyncio.run(generate(recipe, recipe=args.config))
+    print_json(outcome.summary) if args.json else report.print_outcome(outcome)
+    if outcome.ending.fault:
+        return f"the engine gave out: {outcome.ending.fault}; run the same command to go on"
+    if broken := outcome.summary["engine_error"]:
+        return (
+            f"{broken} journeys were broken off by engine errors, the last one: "
+            f"{outcome.ending.last_error}; run the same command to go on with them"
+        )
+    if outcome.ending.interrupted:
+        raise KeyboardInterrupt
+    return ""

@@ -1,6 +1,7 @@
-"""The command `probe` on the command line: its options and its help. Imports nothing, so that help is quick."""
+"""The command `probe` on the command line: options, help, what they stand for. Help imports nothing heavy."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,15 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     probe.add_argument("--passes", type=int, default=2, help="steps let pass to finish in each of them (default 2)")
     probe.add_argument("--against", type=Path, metavar="RUN", help="a run on the same problems, without a critic say")
     probe.set_defaults(config=None)
+
+
+def run(args: argparse.Namespace, flags: Sequence[str]) -> str:
+    """Finish the branches. Returns what went wrong with the engine, or ''. Raises UserError, KeyboardInterrupt."""
+    import asyncio
+
+    from generation.probe import probe
+
+    ending = asyncio.run(probe(args.place, num_journeys=args.num_journeys, passes=args.passes))
+    if ending.interrupted:
+        raise KeyboardInterrupt
+    return f"the engine gave out: {ending.fault}; run the same command to go on" if ending.fault else ""
