@@ -160,7 +160,7 @@ def reason(turn: Turn, pick: Pick, *, question: str, again: bool = False) -> str
         again: whether the same step was already rejected once.
     """
     critique = in_first_person(turn.verdict.critique, allowed=question)
-    if _VACUOUS.match(critique):
+    if _VACUOUS.match(critique) or len(critique.split()) == 1:  # "Why?" is no reason
         critique = ""
     if _breaks_early(turn) and only_denies(turn):
         return capital(ended(pick(phrases.CHAIN)))
