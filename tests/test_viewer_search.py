@@ -7,9 +7,9 @@ import pytest
 from viewer_material import MARKS, chromium, problem, serving
 
 from journeys.draft import Draft
-from journeys.record import Journey, Verification, Voice
+from journeys.record import Journey, Move, Rival, Turn, Verdict, Verification, Voice
 from journeys.store import Store
-from journeys.tree import Node, Tree
+from journeys.tree import Completion, Node, Tree
 from protocols.walk import Visit
 from viewer.outline import outline, walked
 from viewer.server import ViewServer
@@ -33,13 +33,17 @@ TREE = Tree(
         node(0, None, "17 + 25 = 42", visits=5, value=1.0, score=1.0),
         node(1, None, "17 + 25 = 43", refuted=True, reason="17 + 25 is not 43.", score=0.0),
         node(2, 1, MARKS[0], kept=False, score=0.25),
-        node(3, 0, "42 - 8 = 34", visits=3, value=3.0),
+        node(3, 0, "42 - 8 = 34", visits=3, value=3.0, action="subquestion", votes=("so 34", MARKS[0])),
         node(4, 0, "42 - 8 = 36", visits=2, value=-2.0),
         node(5, 3, "Answer: 34", answer="34", verification=RIGHT, visits=3, value=3.0),
         node(6, 4, "Answer: 36", answer="36", verification=WRONG, visits=2, value=-2.0),
     ),
     rollouts=5,
     right_rollouts=3,
+    completions=(
+        Completion(leaf=5, shown=("17 + 25 = 42",), steps=(MARKS[0], "Answer: 34"), answer="34", agrees=True),
+        Completion(leaf=6, shown=(), steps=("no idea",)),
+    ),
 )
 
 
@@ -104,7 +108,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewServer]:
             store.begin(draft)
             store.add_tree(draft.id, tree)
             store.finish(journey)
-        plain = Draft("s-2#0", problem(2), protocol="solo", policy=Voice(persona="p", model="m"))
+        plain = Draft("s-2#0", problem(2), protocol="debate", policy=Voice(persona="p", model="m"))
+        rival = Rival(step=f"17 + 25 = 41 {MARKS[0]}", by="second", verdict=Verdict(move=Move.CONTINUE))
+        plain.add(Turn(id=0, parent=None, step="17 + 25 = 42", verdict=Verdict(move=Move.CONTINUE), rival=rival))
+        plain.add(Turn(id=1, parent=0, step="42 - 8 = 34", verdict=Verdict(move=Move.CONTINUE), by="both"))
         store.begin(plain)
         store.finish(plain.finish("exhausted:turns"))
         store.flush()
@@ -146,14 +153,36 @@ def test_a_journey_leads_to_its_search_with_all_figures(page: Any, server: ViewS
     ]
     first = walked_lines.first.inner_text()
     assert "5 visits, Q +0.20" in " ".join(first.split())
-    assert not page.get_by_text("Answer: 36").is_visible(), "a branch that nobody walked is folded"
+    assert not page.get_by_text("Answer: 36", exact=True).is_visible(), "a branch that nobody walked is folded"
     page.locator("[data-node='4'] > summary").click()
-    assert page.get_by_text("Answer: 36").is_visible()
+    assert page.get_by_text("Answer: 36", exact=True).is_visible()
     page.locator("[data-node='1'] > summary").click()
     refuted = page.locator("[data-node='1']").inner_text()
     assert "17 + 25 is not 43." in refuted
     assert "pruned" in refuted
     assert MARKS[0] in refuted, "what a model wrote is text"
+    assert page.evaluate("window.pwned") is None
+
+
+def test_actions_samples_and_second_opinions_are_shown(page: Any, server: ViewServer) -> None:
+    page.goto(server.link("/see/searched/search/s-0%230"))
+    asked = " ".join(page.locator("[data-node='3'] > summary").inner_text().split())
+    assert "subquestion" in asked
+    assert "of 3 samples" in asked
+    opinions = page.get_by_label("Second opinions")
+    assert "no answer" in opinions.inner_text()
+    opinions.locator("summary").first.click()
+    assert MARKS[0] in opinions.inner_text(), "what a model wrote is text"
+    assert page.evaluate("window.pwned") is None
+
+
+def test_a_debate_shows_who_wrote_what_and_the_step_that_did_not_go_on(page: Any, server: ViewServer) -> None:
+    page.goto(server.link("/see/searched/journey/s-2%230"))
+    first, second = (page.locator(f"article[data-turn='{turn}']").first for turn in (0, 1))
+    assert "both policies" in second.inner_text()
+    assert "17 + 25 = 41" not in first.inner_text()
+    first.get_by_text("the second policy wrote another step").click()
+    assert f"17 + 25 = 41 {MARKS[0]}" in first.inner_text()
     assert page.evaluate("window.pwned") is None
 
 
