@@ -15,6 +15,8 @@ class Arm:
     method: Literal["sft", "dpo"]
     data_kind: Literal["journey", "shortcut", "from-doubt"] = "journey"
     """SFT: the whole thought, the standing path, or the thought with no loss before its last doubt."""
+    learn: Literal["all", "standing"] = "all"
+    """SFT: `standing` lets no loss fall on steps that were taken back."""
     tokens_of: str = ""
     """SFT: stop at as many learnt tokens as that arm saw, in place of as many steps."""
     start: str = ""
@@ -34,6 +36,7 @@ ARMS = (
     Arm("journey", "journey SFT", "sft"),
     Arm("shortcut-tokens", "shortcut SFT, journey's tokens", "sft", data_kind="shortcut", tokens_of="journey"),
     Arm("from-doubt", "journey SFT from the last doubt on", "sft", data_kind="from-doubt"),
+    Arm("standing", "journey SFT without its wrong steps", "sft", learn="standing"),
     Arm("dpo", "journey SFT + DPO", "dpo", start="journey"),
     Arm("dpo-plain", "journey SFT + plain DPO", "dpo", start="journey", plain=True),
 )
@@ -45,6 +48,8 @@ COMPARED = (
     ("shortcut-tokens", "journey"),
     ("shortcut", "from-doubt"),
     ("journey", "from-doubt"),
+    ("shortcut", "standing"),
+    ("journey", "standing"),
     (BASE, "shortcut"),
     (BASE, "journey"),
     ("journey", "dpo"),

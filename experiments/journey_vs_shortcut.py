@@ -148,6 +148,8 @@ class Experiment:
         if arm.method == "sft":
             recipe |= {"model": self.settings.base_model} | self.settings.sft
             recipe |= {"data": [str(self.rows / f"{arm.data_kind}.jsonl")]}
+            if arm.learn != "all":
+                recipe |= {"learn": arm.learn}
             if arm.tokens_of:
                 recipe |= {"max_tokens": self._learnt(label(arm.tokens_of, seed))}
                 recipe.pop("max_steps", None)

@@ -240,7 +240,7 @@ def sft_row(journey: Journey, thought: Thought, settings: ExportSettings) -> dic
         "thought_chars": len(thought.text),
         "narrator": thought.narrator,
         "hinted": journey.hinted,
-        "spans": spans_json(thought, settings),
+        "spans": spans_json(thought, settings, standing={turn.id for turn in journey.path}),
     }
 
 

@@ -1,6 +1,7 @@
 """How a question and a thought are written down for a trainer: as chat messages or plain text, in tags."""
 
 import json
+from collections.abc import Set
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -103,13 +104,14 @@ def written_out(thought: Thought, settings: ExportSettings) -> str:
     return f"{told}{tags.answer_open}{settings.answer_line.replace('$answer', thought.answer)}{tags.answer_close}"
 
 
-def spans_json(thought: Thought, settings: ExportSettings) -> str:
-    """Which characters of the completion come from which turn, as JSON."""
+def spans_json(thought: Thought, settings: ExportSettings, *, standing: Set[int]) -> str:
+    """Which characters of the completion come from which turn, as JSON; steps that no longer stand are `gone`."""
     shift = len(settings.around.open)
     return json.dumps(
         [
             {"start": s.start + shift, "end": s.end + shift, "turn": s.turn, "part": s.part}
             | ({"also": s.also} if s.also else {})
+            | ({"gone": True} if s.part == "step" and s.turn not in standing else {})
             for s in thought.spans
         ]
     )

@@ -24,6 +24,7 @@ from journeys.stitching.gate import GateReport
 from journeys.stitching.thought import Thought, stitch
 from journeys.store import Store
 from settings import UserError
+from training.rows import Source, sft_row
 
 RUN = Provenance(
     name="demo",
@@ -132,6 +133,10 @@ def test_every_span_points_at_its_piece_of_the_completion(tmp_path: Path) -> Non
     told = {(s["turn"], s["part"]): row["completion"][s["start"] : s["end"]] for s in json.loads(row["spans"])}
     assert "17 + 25 = 43" in told[0, "step"]
     assert "42 - 8 = 34" in told[3, "step"]
+    gone = [s["turn"] for s in json.loads(row["spans"]) if s.get("gone")]
+    assert gone == [turn.id for turn in mended().turns if turn not in mended().path]
+    start, end = sft_row(row, Source("x", 1)).gone[0]
+    assert "17 + 25 = 43" in row["completion"][start:end]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_mistakes_are_one_line_and_code_2(tmp_path: Path, tiny: Path, capsys: py
         (["--epoch", "3"], "command line: epoch: unknown key; did you mean 'epochs'?"),
         (["--lora", "null", "--merge", "true"], "merge: true is for LoRA"),
         (["--max-tokens", "9"], "max_steps and max_tokens both say when to stop"),
+        (["--learn", "standing", "--trim", "fcs"], "learn: standing knows where steps stand in whole thoughts only"),
         (["--max-length", "20"], "rows.jsonl: row 1: this row is "),
     ):
         assert run.main(["train", "sft", *flags(tmp_path, tiny), *wrong]) == 2

@@ -1,5 +1,6 @@
 """Rows as ids: what is learnt is thought, answer and one stop token, in every model family's own format."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,35 @@ def test_a_completion_may_go_on_from_an_unfinished_message(family: tuple[str, En
     encoded = encoder.encode(row(THOUGHT.removeprefix(begun), begun=begun))
     assert encoder.tokenizer.decode(encoded.completion) == THOUGHT.removeprefix(begun) + STOP_OF[name]
     assert encoded.input_ids == encoder.encode(row()).input_ids
+
+
+@pytest.mark.parametrize("wrong", ["2 + 2 = 5", "2 + 2 = 5\nWait, that was wrong."])
+def test_steps_that_were_taken_back_are_read_and_not_learnt(family: tuple[str, Encoder], wrong: str) -> None:
+    name, encoder = family
+    start = THOUGHT.index(wrong)
+    told = dataclasses.replace(row(), gone=((start, start + len(wrong)),))
+    encoded, whole = encoder.encode(told, learn="standing"), encoder.encode(told)
+    assert encoded.input_ids == whole.input_ids
+    assert encoder.encode(row(), learn="standing") == whole == encoder.encode(row())
+    decode = encoder.tokenizer.decode
+    gone = [token for at, token in enumerate(encoded.completion) if at in encoded.unlearnt]
+    assert decode(gone).strip() == wrong
+    learnt = [label for label in encoded.labels if label != IGNORED]
+    assert len(learnt) == encoded.learnt == whole.learnt - len(gone)
+    assert "2 + 2 = 5" not in decode(learnt)
+    assert decode(learnt).endswith(f"2 + 2 = 4\n</think>\n\nAnswer: 4{STOP_OF[name]}")
+
+
+def test_what_is_gone_is_found_behind_a_beginning_that_the_template_writes() -> None:
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "<|im_start|>assistant\n' }}{% endif %}", "<|im_start|>assistant\n<think>\n' }}{% endif %}"
+    )
+    encoder = Encoder(tokenizer)
+    start = THOUGHT.index("2 + 2 = 5")
+    encoded = encoder.encode(dataclasses.replace(row(), gone=((start, start + 9),)), learn="standing")
+    assert not tokenizer.decode(encoded.completion).startswith("<think>")
+    assert tokenizer.decode([encoded.completion[at] for at in sorted(encoded.unlearnt)]) == "2 + 2 = 5"
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "{stop}", "{stop}\n", " {stop} {stop}\n\n"])

@@ -43,6 +43,8 @@ class SFTRow:
     """If the last message is the assistant's it is unfinished, and the completion continues it."""
     completion: str
     answer: str | None = None
+    gone: tuple[tuple[int, int], ...] = ()
+    """Where in the completion steps stand that were taken back, as (start, end) in characters; runs know it."""
 
 
 def read_sft(paths: Sequence[str], *, data_kind: str) -> list[SFTRow]:
@@ -122,7 +124,16 @@ def sft_row(raw: Mapping[str, Any], source: Source) -> SFTRow:
         prompt = messages(raw["prompt"], source, column="prompt", default_role="user")
         completion = written(raw["completion"], source, column="completion")
     answer = raw.get("answer")
-    return SFTRow(source, prompt, completion, answer if isinstance(answer, str) else None)
+    return SFTRow(source, prompt, completion, answer if isinstance(answer, str) else None, _gone(raw.get("spans")))
+
+
+def _gone(spans: Any) -> tuple[tuple[int, int], ...]:
+    """The places of steps that were taken back, from a run's column `spans`; nothing where there is no such column."""
+    try:
+        read = json.loads(spans) if isinstance(spans, str) else []
+        return tuple((int(span["start"]), int(span["end"])) for span in read if span.get("gone"))
+    except (ValueError, TypeError, KeyError, AttributeError):  # a column of that name from elsewhere
+        return ()
 
 
 def messages(value: Any, source: Source, *, column: str, default_role: str) -> tuple[Message, ...]:

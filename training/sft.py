@@ -51,14 +51,15 @@ def prepare(settings: SFTSettings) -> Prepared:
     tags, tagged = find_tags(_as_they_stand(rows), asked=settings.tags)
     kinds = tag_kinds(encoder.tokenizer, tags)
     rows = drawn(trim_rows(rows, tags=tags, trim=settings.trim), limit=settings.limit, seed=settings.seed)
-    encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window_of(start))
+    window = window_of(start)
+    encoded = encode_all(rows, encoder, max_length=settings.max_length, window=window, learn=settings.learn)
     if not all(encoder.asked_alike(row) for row in rows[:ASKED]):
         logger.warning(
             "tokenizer: it merges the end of a prompt with what follows; a policy that goes on with its own unfinished "
             "message sees other tokens there than are trained here, so evaluate before you trust it"
         )
     packs = pack([len(row) for row in encoded], capacity=settings.max_length) if settings.packing else None
-    learnt = sum(len(row.completion) for row in encoded)
+    learnt = sum(row.learnt for row in encoded)
     items = len(packs or encoded)
     return Prepared(
         start=start,

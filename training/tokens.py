@@ -8,7 +8,7 @@ assistant's words, found by rendering and not by name. Nothing is ever cut.
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
 
@@ -21,6 +21,7 @@ from training.rows import Message, SFTRow, Source
 IGNORED = -100
 """The label of a token that no loss falls on."""
 STAND_IN = "RETRACE-ANSWER"
+Learn = Literal["all", "standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Encoded:
 
     prompt: "array[int]"
     completion: "array[int]"
+    unlearnt: frozenset[int] = frozenset()
+    """Places in the completion that no loss falls on."""
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
@@ -39,7 +42,13 @@ class Encoded:
 
     @property
     def labels(self) -> list[int]:
-        return [IGNORED] * len(self.prompt) + list(self.completion)
+        learnt = (IGNORED if at in self.unlearnt else token for at, token in enumerate(self.completion))
+        return [*[IGNORED] * len(self.prompt), *learnt]
+
+    @property
+    def learnt(self) -> int:
+        """Tokens that a loss falls on."""
+        return len(self.completion) - len(self.unlearnt)
 
 
 class Encoder:
@@ -77,8 +86,11 @@ class Encoder:
         ids = self._ids_within(self.chat.neutral(AssistantMessage(content=text, source="assistant")))
         return [*ids, self.stop_id] if ends else ids
 
-    def encode(self, row: SFTRow) -> Encoded:
+    def encode(self, row: SFTRow, *, learn: Learn = "all") -> Encoded:
         """An SFT row as ids.
+
+        Args:
+            learn: `standing` lets no loss fall on steps that were taken back; they are read, not imitated.
 
         Raises:
             UserError: the chat template refuses the row's messages.
@@ -90,7 +102,10 @@ class Encoder:
         text = row.completion
         if row.prompt[-1].role != "assistant":
             text = without_what_stands_there(prompt, text)
-        return Encoded(array("i", self._ids(prompt)), array("i", self.completion(text)))
+        ids = self.completion(text)
+        cut = len(row.completion) - len(text)  # what stands there already is a beginning
+        gone = [(start - cut, end - cut) for start, end in row.gone] if learn == "standing" else []
+        return Encoded(array("i", self._ids(prompt)), array("i", ids), self._within(text, gone, count=len(ids)))
 
     def asked_alike(self, row: SFTRow) -> bool:
         """Whether an engine that goes on with an unfinished message sends the ids that the row was trained as.
@@ -105,6 +120,19 @@ class Encoder:
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def _within(self, text: str, places: Sequence[tuple[int, int]], *, count: int) -> frozenset[int]:
+        """Which of a completion's `count` tokens begin within these places of its text.
+
+        Tokens are counted in what stands before a place, so that it matters neither how a tokenizer writes offsets nor
+        that control words in the text were broken up. A token that reaches across the border counts as outside.
+        """
+        found: set[int] = set()
+        for start, end in places:
+            stands = text[: max(start, 0)].rstrip(" ")  # the space before a word is part of its first token
+            before = len(self.completion(stands, ends=False)) if stands else 0
+            found.update(range(before, min(len(self.completion(text[:end], ends=False)), count - 1)))
+        return frozenset(found)
+
     def _ids_within(self, text: str) -> list[int]:
         """The ids of a text in the middle of another; some tokenizers put a space before every beginning."""
         alone = self._ids(text)
@@ -116,7 +144,7 @@ class Encoder:
 
 
 def encode_all(
-    rows: Iterable[SFTRow], encoder: Encoder, *, max_length: int, window: int | None = None
+    rows: Iterable[SFTRow], encoder: Encoder, *, max_length: int, window: int | None = None, learn: Learn = "all"
 ) -> list[Encoded]:
     """All rows as ids.
 
@@ -125,7 +153,7 @@ def encode_all(
     """
     encoded = []
     for row in rows:
-        one = encoder.encode(row)
+        one = encoder.encode(row, learn=learn)
         check_length(len(one), row.source, max_length=max_length, window=window)
         encoded.append(one)
     return encoded
