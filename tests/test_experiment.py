@@ -129,6 +129,7 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
         "shortcut": 0.5,
         "shortcut-tokens": 0.5,
         "from-doubt": 0.5,
+        "standing": 0.5,
         "journey": journey,
         "dpo": 0.6,
         "dpo-plain": 0.3,
