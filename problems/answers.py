@@ -19,7 +19,8 @@ _LABEL = re.compile(
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<value>[-+$£€(]?[ \t]*\\?\$?\.?\d[^\n]{0,80})$", re.MULTILINE)
 _GOLD_HASHES = re.compile(r"####[ \t]*([^\n]+)")
 _SENTENCE = re.compile(
-    r"\b[Tt]he\s+(?:final\s+|correct\s+|right\s+)?answer\s+is\s*(?:therefore|thus|simply|just)?\s*:?\s*"
+    r"\b(?:(?:[Tt]he|[Mm]y)\s+(?:final\s+|correct\s+|right\s+)?answer\s+is|makes\s+(?:the|my)\s+answer)"
+    r"\s*(?:therefore|thus|simply|just)?\s*:?\s*"
 )
 _HYPOTHESIS = re.compile(
     r"\b(?:if|whether|suppose|assume|assuming|check|unless|maybe|perhaps|doubt|claim|claims|claimed|thought|"
@@ -54,7 +55,8 @@ _WRAPPERS = (
 def final_answer(step: str) -> str | None:
     """The answer that ends a policy's step, or None when the step does not end the journey.
 
-    Understands `Answer: ...`, `The answer is ...`, `#### 18` and `\\boxed{...}`; the last one written wins. A sentence
+    Understands `Answer: ...`, `The answer is ...`, `#### 18` and `\\boxed{...}`; the last one written wins. What our
+    own narrator says at the end of a thought is understood too: a policy that learnt from it says the same. A sentence
     about an answer ("the answer is not 5", "if the answer is 5, ...") is not an answer. Linear in the length of `step`.
     """
     text = step[-MAX_STEP_CHARS:]

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from journeys.stitching import phrases
 from problems.answers import final_answer, reference_answer
 
 SPANS = [
@@ -12,6 +13,8 @@ SPANS = [
     ("**Answer:** 18", "18"),
     ("**Final Answer**: $\\boxed{\\frac{1}{2}}$.", "\\frac{1}{2}"),
     ("The answer is 5.", "5"),
+    ("My answer is 5.", "5"),
+    ("8 - 3 = 5. That makes the answer 5.", "5"),
     ("So the final answer is $18.", "18"),
     ("#### 1,800", "1,800"),
     ("\\boxed{\\frac{1}{\\sqrt{2}}}", "\\frac{1}{\\sqrt{2}}"),
@@ -40,6 +43,8 @@ def test_the_last_answer_written_is_the_final_answer(step: str, span: str) -> No
         "",
         "3 + 4 = 7",
         "The answer is not 5",
+        "That would make the answer 5.",
+        "If my answer is 5, then 8 - 5 is 3.",
         "If the answer is 5, then 3 + 2 = 5.",
         "The answer is 12. Wait, that cannot be right.",
         "I doubt that the answer is 5.",
@@ -94,3 +99,9 @@ def test_a_hostile_step_takes_linear_time(text: str) -> None:
 )
 def test_a_reference_is_found_in_a_worked_solution(solution: str, gold: str | None) -> None:
     assert reference_answer(solution) == gold
+
+
+def test_a_policy_that_learnt_from_thoughts_ends_as_they_do() -> None:
+    """Else it would state its answer twice, and no thought of its journeys would pass the gate."""
+    for phrase in (*phrases.ANSWER, *phrases.ANSWER_ALONE):
+        assert final_answer(phrase.format(answer="3/4")) == "3/4"
