@@ -157,6 +157,8 @@ def test_a_journey_leads_to_its_search_with_all_figures(page: Any, server: ViewS
     page.locator("[data-node='4'] > summary").click()
     assert page.get_by_text("Answer: 36", exact=True).is_visible()
     page.locator("[data-node='1'] > summary").click()
+    page.get_by_text("17 + 25 is not 43.").wait_for()
+    page.locator("[data-node='2']").wait_for()  # it opens in a frame of its own
     refuted = page.locator("[data-node='1']").inner_text()
     assert "17 + 25 is not 43." in refuted
     assert "pruned" in refuted
