@@ -16,11 +16,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from experiments.command import command
-from experiments.comparison.arms import Arm
+from experiments.comparison.arms import BY_NAME, Arm
 from experiments.comparison.attempts import tokens_written
 from experiments.comparison.eight import LABEL
 from experiments.comparison.page import write_page
@@ -34,7 +35,7 @@ from settings import UserError
 
 SIZES = Path(__file__).parent.parent / "configs" / "experiments" / "protocols"
 PAGE = "protocols.md"
-SETS = ("problems", "held_out")
+SETS = ("problems", "held_out", "searched")
 SPARE = 1.1
 """How much more is attempted than the attempts before would need to spend the budget: journeys differ in length."""
 
@@ -57,9 +58,16 @@ class Comparison:
     def run(self) -> Results:
         """Every stage in order, each skipped where its result is there; then the figures and the page."""
         self._draw()
-        arms, seeds = self.settings.run_arms, self.settings.seeds
-        self.stages.side_by_side([partial(self._spend, arm, seed) for arm in arms for seed in seeds])
-        self.stages.side_by_side([partial(self._sample, seed) for seed in seeds])
+        seeds = self.settings.seeds
+        free = [arm for arm in self.settings.run_arms if not arm.needs_reward]
+        guided = [arm for arm in self.settings.run_arms if arm.needs_reward]
+        self.stages.side_by_side([self._train_reward, *(partial(self._spend, *one) for one in product(free, seeds))])
+        self.stages.side_by_side(
+            [
+                *(partial(self._spend, *one) for one in product(guided, seeds)),
+                *(partial(self._sample, s) for s in seeds),
+            ]
+        )
         results = self.read()
         self._publish(results)
         return results
@@ -74,10 +82,16 @@ class Comparison:
             evaluations=[self._evaluation(seed) for seed in self.settings.seeds],
             digests={name: self.problems.digest(name) for name in SETS},
             seconds=self.stages.seconds(),
+            taught=self._taught(),
         )
 
+    def _taught(self) -> dict[str, Any] | None:
+        """What the training of the reward model noted; None where none was trained here."""
+        note = self.settings.folder / "models" / "ppm" / "training.json"
+        return dict(json.loads(note.read_text())) if self.settings.teaches_reward and note.is_file() else None
+
     def _draw(self) -> None:
-        """Two sets that share no question, with each other or with what the base was taught."""
+        """Sets that share no question, with each other or with what the base was taught."""
         note = self.problems.folder / "drawn.json"
         recipe = self.settings.problem_recipe()
         if note.is_file():
@@ -94,6 +108,19 @@ class Comparison:
             self.problems.path(name).write_text("".join(line(row_of(problem)) for problem in drawn), encoding="utf-8")
         note.write_text(json.dumps(recipe) + "\n")
 
+    def _train_reward(self) -> None:
+        """A process preference model on the trees of searches over problems of their own (methods 3.7)."""
+        settings = self.settings
+        if not settings.teaches_reward:
+            return
+        # Steps of the embedded policy are lines such as "28 + 40 = 68": 20 characters apart is none of them.
+        pairs = {"export": {"layout": settings.layout, "tree_pairs": {"distance": 1}}}
+        recipe = self._recipe(BY_NAME["mcts"], "searched", "searched", seed=settings.draw)
+        self.stages.run("searched", ["generate"], recipe | pairs)
+        run = settings.folder / "runs" / "searched"
+        where = {"name": "ppm", "outputs_dir": str(settings.folder / "models"), "model": settings.base_model}
+        self.stages.run("ppm", ["train", "ppm", "--data", str(run)], where | {"seed": settings.draw} | settings.ppm)
+
     def _spend(self, arm: Arm, seed: int) -> None:
         """Attempts until the budget is spent: one of every problem, then as many rounds as what is left should pay."""
         attempts = spent = round_ = 0
@@ -106,21 +133,26 @@ class Comparison:
             spent = tokens_written(self._runs(arm, seed)[:round_])
 
     def _generate(self, arm: Arm, seed: int, round_: int, *, attempts: int) -> None:
-        settings = self.settings
-        recipe: dict[str, Any] = {
-            "name": f"{arm.name}-{seed}-{round_}",
+        name = f"{arm.name}-{seed}-{round_}"
+        recipe = self._recipe(arm, name, "problems", seed=self.settings.draw + 1000 * seed + round_)
+        self.stages.run(name, ["generate"], recipe | {"journeys_per_problem": attempts})
+
+    def _recipe(self, arm: Arm, name: str, problems: str, *, seed: int) -> dict[str, Any]:
+        """A run of `generate` over one of the sets."""
+        settings, of_arm = self.settings, dict(arm.recipe)
+        policy = {"model": settings.base_model, "persona": settings.base_persona, "sampling": settings.sampling}
+        shared = {
+            "name": name,
             "runs_dir": str(settings.folder / "runs"),
-            "seed": settings.draw + 1000 * seed + round_,
-            "problems": self._source("problems"),
-            "journeys_per_problem": attempts,
-            "policy": {"model": settings.base_model, "persona": settings.base_persona, "sampling": settings.sampling}
-            | settings.engine_keys(),
+            "seed": seed,
+            "problems": self._source(problems),
+            "policy": policy | settings.engine_keys() | of_arm.pop("policy", {}),
             "budgets": settings.budgets,
             "concurrency": settings.max_batch,
             "export": {"layout": settings.layout},
         }
-        reward = {"reward": {"model": settings.reward}} if arm.needs_reward else {}
-        self.stages.run(recipe["name"], ["generate"], recipe | dict(arm.recipe) | reward)
+        reward = {"reward": {"model": settings.reward_model}} if arm.needs_reward else {}
+        return shared | of_arm | reward
 
     def _runs(self, arm: Arm, seed: int) -> list[Path]:
         """The folders of an arm with one seed, in the order in which they were begun."""
@@ -143,8 +175,8 @@ class Comparison:
             "card": False,
             "resamples": 200,  # the page pools seeds and has its own intervals
         }
-        if settings.reward:
-            recipe["reward"] = {"model": settings.reward}
+        if settings.reward_model:
+            recipe["reward"] = {"model": settings.reward_model}
         self.stages.run(f"held-out-{seed}", ["evaluate"], recipe)
 
     def _evaluation(self, seed: int) -> Path:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from generation_material import SCRIPT, journeys_of, write_script
 from training_material import tiny_model
 
 import run
-from experiments.compare_protocols import SIZES, Comparison, main
+from experiments.compare_protocols import SETS, SIZES, Comparison, main
 from experiments.comparison.arms import ARMS, BASELINES, BY_NAME
 from experiments.comparison.attempts import Attempt, chars_per_token, read_attempts, tokens_written, within
 from experiments.comparison.eight import LABEL, read_one_of_many
@@ -19,9 +20,11 @@ from experiments.comparison.page import write_page
 from experiments.comparison.results import BUDGET, FIRST, Figures, compare, figures_of
 from experiments.comparison.settings import ComparisonSettings
 from experiments.comparison.tables import printed
+from experiments.stages import Stages
 from experiments.words import in_words, shown
 from generation.settings import GenerateSettings
 from settings import UserError, load
+from training.ppm_settings import PPMSettings
 
 SUMS = {"name": "chain_sum", "config": {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}}
 
@@ -58,9 +61,10 @@ def test_every_size_is_a_recipe_that_holds(size: str) -> None:
 
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_every_arm_is_a_recipe_of_generate_and_has_rivals_that_are_arms(arm: Any) -> None:
-    reward = {"reward": {"model": "outputs/ppm"}} if arm.needs_reward else {}
-    settings = GenerateSettings.model_validate({**arm.recipe, **reward})
+    comparison = Comparison.of(small(Path("outputs"), arms=[*BASELINES, arm.name], reward="outputs/ppm"))
+    settings = GenerateSettings.model_validate(comparison._recipe(arm, "one", "problems", seed=1))
     assert settings.protocol.kind == arm.recipe["protocol"]["kind"]
+    assert settings.policy.sampling.temperature == 1.0, "an arm's own voice draws as the others do"
     assert {*arm.rivals} <= {*BY_NAME} - {arm.name}
     assert bool(arm.rivals) == (arm.part != "baseline")
 
@@ -160,6 +164,34 @@ def test_a_reward_model_brings_its_arm_and_its_choice_among_the_samples(tmp_path
     assert shares["best of 2 by shortest"] == 0
 
 
+def test_a_reward_model_of_its_own_comes_from_searches_over_problems_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which stages there are, with recipes that their commands take; that they run is shown by SIZE=smoke."""
+    settings = small(tmp_path, arms=[*BASELINES, "mcts-ppm"], searched=5, ppm={"epochs": 1})
+    comparison = Comparison.of(settings)
+    comparison._draw()
+    asked = [frozenset(row["question"] for row in comparison.problems.rows(name)) for name in SETS]
+    assert [len(one) for one in asked] == [4, 4, 5]
+    assert not asked[2] & (asked[0] | asked[1]), "what the reward model learns from, nothing is measured on"
+    stages: dict[str, tuple[Sequence[str], Mapping[str, Any]]] = {}
+    monkeypatch.setattr(Stages, "run", lambda _, name, command, recipe: stages.update({name: (command, recipe)}))
+    comparison._train_reward()
+    assert [*stages] == ["searched", "ppm"]
+    searched = GenerateSettings.model_validate(stages["searched"][1])
+    assert searched.protocol.kind == "mcts"
+    assert searched.problems.path == str(comparison.problems.path("searched"))
+    assert stages["ppm"][0] == ["train", "ppm", "--data", str(settings.folder / "runs" / "searched")]
+    taught = PPMSettings.model_validate(stages["ppm"][1])
+    assert taught.epochs == 1
+    assert taught.model == settings.base_model
+    used = comparison._recipe(BY_NAME["mcts-ppm"], "guided", "problems", seed=1)["reward"]["model"]
+    assert Path(used) == Path(taught.outputs_dir) / str(taught.name)
+    stages.clear()
+    Comparison.of(small(tmp_path, searched=5, reward="outputs/ppm"))._train_reward()
+    assert not stages, "one that is there already is taken"
+
+
 @pytest.fixture
 def scripted_comparison(tmp_path: Path) -> Comparison:
     """Runs of scripted agents in the places where a comparison leaves its own: the critic mends what solo leaves."""
@@ -220,6 +252,12 @@ def test_the_page_says_what_the_journeys_say(scripted_comparison: Comparison, tm
     assert "best of 2 by shortest" in text
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert str(tmp_path) not in text, "a page tells nothing of the machine's folders"
+    assert "Reward model" not in text
+    note = {"data": {"rows": 90, "questions": 30}, "steps": 12, "seconds": 61.2}
+    note |= {"held_out": {"pairs": 8, "accuracy": 0.75}}
+    told = write_page(replace(results, taught=note), tmp_path / "taught.md", command="make")[0].read_text()
+    assert "on 90 pairs" in told
+    assert "Of 8 pairs held out, the better step scores higher in 75%." in told
     assert all(BY_NAME[name].title in printed(results) for name in comparison.settings.arms)
 
 

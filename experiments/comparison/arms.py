@@ -63,6 +63,17 @@ ARMS = (
         rivals=(SOLO,),
     ),
     Arm(
+        "debate",
+        "debate, evidence critic",
+        {
+            "protocol": {"kind": "debate"},
+            "second": {"sampling": {"temperature": 1.3, "top_p": 1.0, "max_tokens": 64}},
+            "critic": {"persona": "evidence"},
+        },
+        part="critic",
+        rivals=(SOLO, "evidence"),
+    ),
+    Arm(
         "tree-search",
         "tree search",
         {"protocol": {"kind": "tree-search", "width": 3, "beam": 4, "depth": 12, "scorer": "checkers"}},
@@ -75,6 +86,17 @@ ARMS = (
         {"protocol": {"kind": "mcts", "rollouts": 8, "more_rollouts": [16], "width": 3, "depth": 14}},
         part="search",
         rivals=(REJECTION, "evidence"),
+    ),
+    Arm(
+        "rstar",
+        "rStar, no reference in the search",
+        {
+            "protocol": {"kind": "rstar", "rollouts": 8, "depth": 8, "votes": 3, "subquestions": 2},
+            "policy": {"persona": "rstar-small"},
+            "second": {"persona": "auto"},
+        },
+        part="search",
+        rivals=(SOLO, REJECTION, "mcts"),
     ),
     Arm(
         "mcts-ppm",

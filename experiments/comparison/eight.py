@@ -77,7 +77,7 @@ async def _facts(held_out: Path, evaluations: Sequence[Path], settings: Comparis
     try:
         found = []
         for one in evaluations:
-            rewards = _rewards(one) if settings.reward else {}
+            rewards = _rewards(one) if settings.reward_model else {}
             reader = FactReader(problems, verifier, scorers=settings.scorers, rewards=rewards)
             facts = await reader.read(SampleFile(one / "samples.jsonl"), [LABEL], samples=settings.samples)
             found.append(facts[LABEL])

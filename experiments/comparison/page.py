@@ -139,10 +139,24 @@ def _set_up(results: Results) -> str:
         f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}. None was taught to the "
         f"base, none is in both sets. Digests: {', '.join(f'{name} `{it}`' for name, it in results.digests.items())}.",
         *arms,
+        *_taught(results),
         "In the tables of differences, Holm's adjustment counts every arm beside one baseline by one figure; sentences "
         "are not adjusted.",
     ]
     return _list(lines)
+
+
+def _taught(results: Results) -> list[str]:
+    """Where the reward model came from, and what it knows of pairs that it has not seen."""
+    settings, note = results.settings, results.taught
+    if note is None:
+        return [f"Reward model: `{settings.reward}`."] if settings.reward else []
+    held = note["held_out"]
+    return [
+        f"Reward model: `train ppm` on {note['data']['rows']} pairs from the trees of {settings.searched} other "
+        f"problems ({note['data']['questions']} gave any), {note['steps']} steps, {note['seconds']:.0f} s. Of "
+        f"{held['pairs']} pairs held out, the better step scores higher in {100 * held['accuracy']:.0f}%."
+    ]
 
 
 def _list(lines: list[str]) -> str:

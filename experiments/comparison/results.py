@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from evaluation.intervals import Difference, Estimate, clustered, holm, paired, ratio
 from experiments.comparison.arms import BASELINES, SOLO
@@ -75,6 +76,8 @@ class Results:
     one_of_many: OneOfMany
     digests: dict[str, str]
     seconds: dict[str, float]
+    taught: dict[str, Any] | None = None
+    """What the training of the reward model noted."""
 
     def pair(self, view: str, figure: str, first: str, second: str) -> Compared:
         """Any two arms; not adjusted where they are none of those in the tables."""
@@ -91,6 +94,7 @@ def read_results(
     evaluations: Sequence[Path],
     digests: dict[str, str],
     seconds: dict[str, float],
+    taught: dict[str, Any] | None = None,
 ) -> Results:
     """Read every folder of a finished comparison. `problems` are the ids, in their order."""
     each_token = chars_per_token(run for of_seed in runs[SOLO] for run in of_seed)
@@ -109,6 +113,7 @@ def read_results(
         one_of_many=read_one_of_many(held_out, evaluations, settings),
         digests=digests,
         seconds=seconds,
+        taught=taught,
     )
 
 

@@ -33,8 +33,13 @@ class ComparisonSettings(OnOneModel):
     """How thoughts are told."""
     samples: int = Field(8, ge=2)
     """Of each held-out problem: best of these against their majority."""
+    searched: int = Field(0, ge=0)
+    """Other problems, grown by MCTS: their trees give the pairs that a process preference model is trained on. 0 trains
+    none."""
     reward: str | None = None
-    """A reward model (`train ppm` writes one), for the arms that need one and for one answer out of eight."""
+    """A reward model that is there already, in place of one trained here."""
+    ppm: dict[str, JsonValue] = {}
+    """Keys of `train ppm` for the one trained here."""
     best_of: tuple[str, ...] = ("logprob", "shortest")
     """Scorers of `evaluate` that choose among them."""
     temperature: float = Field(0.7, gt=0)
@@ -54,12 +59,22 @@ class ComparisonSettings(OnOneModel):
     @property
     def run_arms(self) -> tuple[Arm, ...]:
         """In the order of tables; without a reward model those that need one are left out."""
-        return tuple(arm for arm in ARMS if arm.name in self.arms and (self.reward or not arm.needs_reward))
+        return tuple(arm for arm in ARMS if arm.name in self.arms and (self.reward_model or not arm.needs_reward))
+
+    @property
+    def teaches_reward(self) -> bool:
+        """Whether a process preference model is trained here."""
+        return bool(self.searched) and not self.reward
+
+    @property
+    def reward_model(self) -> str | None:
+        """For the arms that need one and for one answer out of eight."""
+        return str(self.folder / "models" / "ppm") if self.teaches_reward else self.reward
 
     @property
     def scorers(self) -> tuple[str, ...]:
         """By what one sample is chosen."""
-        return (*self.best_of, "reward") if self.reward else self.best_of
+        return (*self.best_of, "reward") if self.reward_model else self.best_of
 
     @property
     def tokens(self) -> int:
@@ -68,5 +83,5 @@ class ComparisonSettings(OnOneModel):
 
     def problem_recipe(self) -> dict[str, Any]:
         """What binds the problem sets to the recipe."""
-        keys = {"draw", "tasks", "problems", "held_out"}
+        keys = {"draw", "tasks", "problems", "held_out", "searched"}
         return self.model_dump(mode="json", include=keys) | {"base": self.base_model}
