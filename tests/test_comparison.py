@@ -254,10 +254,11 @@ def test_the_page_says_what_the_journeys_say(scripted_comparison: Comparison, tm
     assert str(tmp_path) not in text, "a page tells nothing of the machine's folders"
     assert "Reward model" not in text
     note = {"data": {"rows": 90, "questions": 30}, "steps": 12, "seconds": 61.2}
-    note |= {"held_out": {"pairs": 8, "accuracy": 0.75}}
-    told = write_page(replace(results, taught=note), tmp_path / "taught.md", command="make")[0].read_text()
-    assert "on 90 pairs" in told
-    assert "Of 8 pairs held out, the better step scores higher in 75%." in told
+    for pairs, said in ((80, True), (8, False)):
+        note |= {"held_out": {"pairs": pairs, "accuracy": 0.75}}
+        told = write_page(replace(results, taught=note), tmp_path / "taught.md", command="make")[0].read_text()
+        assert "on 90 pairs" in told
+        assert (f"Of {pairs} pairs held out, the better step scores higher in 75%." in told) == said
     assert all(BY_NAME[name].title in printed(results) for name in comparison.settings.arms)
 
 

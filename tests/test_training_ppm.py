@@ -183,6 +183,23 @@ def test_questions_are_held_out_whole(data: Path, tiny: Path, tmp_path: Path) ->
     assert len(split(pairs, held_out=0.01, seed=1)[1]) == 2, "at least one question"
 
 
+def test_what_is_told_of_held_out_pairs_is_a_mean_over_pairs(data: Path, tiny: Path, tmp_path: Path) -> None:
+    """Not over batches, in which the last pairs would count for more."""
+    settings = recipe(tiny, data, tmp_path, held_out=0.6, max_steps=1, batch=8)
+    pairs, _ = read_reward_pairs(settings)
+    apart = [pairs[place] for place in split(pairs, held_out=0.6, seed=settings.seed)[1]]
+    assert len(apart) % settings.batch, "a last batch that is not full"
+    told = train(settings).report["held_out"]
+
+    def last(question: str, lines: str) -> float:
+        return scores(tmp_path / "ppm", question, [lines])[-1]
+
+    right = [last(pair.question, pair.chosen) > last(pair.question, pair.rejected) for pair in apart]
+    assert 0 < sum(right) < len(right)
+    assert told["pairs"] == len(apart)
+    assert told["accuracy"] == pytest.approx(sum(right) / len(right), abs=1e-3)
+
+
 def test_the_preview_shows_where_a_pair_is_read(data: Path, tiny: Path, tmp_path: Path) -> None:
     shown = preview(recipe(tiny, data, tmp_path))
     assert "3 + 4 = 7»\n«" in shown.row

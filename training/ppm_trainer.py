@@ -80,7 +80,7 @@ def reward_trainer(
         **arguments,
         max_length=None,  # TRL would leave longer pairs out without a word; here they are an error
         pad_to_multiple_of=WIDTH,
-        per_device_eval_batch_size=settings.batch,
+        per_device_eval_batch_size=1,  # TRL's figures are means over batches: of single pairs they are means over pairs
     )
     return PairRanker(
         center=settings.center,

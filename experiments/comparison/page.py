@@ -10,7 +10,7 @@ from experiments.comparison.tables import IN_VIEW, differences, main_table, sele
 from experiments.words import in_words
 
 FEWEST = 30
-"""Problems, below which nothing is said to be shown."""
+"""Problems or pairs, below which nothing is said to be shown."""
 METHOD = """\
 All arms grow journeys over the same problems with the same policy, drawn at the same temperature, under the same
 budgets of a journey. Two views:
@@ -151,12 +151,14 @@ def _taught(results: Results) -> list[str]:
     settings, note = results.settings, results.taught
     if note is None:
         return [f"Reward model: `{settings.reward}`."] if settings.reward else []
-    held = note["held_out"]
-    return [
+    told = (
         f"Reward model: `train ppm` on {note['data']['rows']} pairs from the trees of {settings.searched} other "
-        f"problems ({note['data']['questions']} gave any), {note['steps']} steps, {note['seconds']:.0f} s. Of "
-        f"{held['pairs']} pairs held out, the better step scores higher in {100 * held['accuracy']:.0f}%."
-    ]
+        f"problems ({note['data']['questions']} gave any), {note['steps']} steps, {note['seconds']:.0f} s."
+    )
+    held = note["held_out"]
+    if held["pairs"] >= FEWEST:
+        told += f" Of {held['pairs']} pairs held out, the better step scores higher in {100 * held['accuracy']:.0f}%."
+    return [told]
 
 
 def _list(lines: list[str]) -> str:

@@ -26,7 +26,7 @@ BY_OPERATOR: dict[str, tuple[str, ...]] = {
 }
 """Before a step that is nothing but one operation."""
 
-DOUBT = ("Wait, ", "Hmm, ", "Hold on, ", "No, ", "Hang on, ", "Wait, no: ", "Hmm, wait, ", "Oh, ")
+DOUBT = ("Wait, ", "Hmm, ", "Hold on, ", "No, ", "Hang on, ", "Wait, no, ", "Hmm, wait, ", "Oh, ")
 """Opens a doubt that is stated."""
 
 ASK = ("Wait, ", "Hmm, ", "Hold on. ", "Hang on. ", "Let me ask myself: ")
