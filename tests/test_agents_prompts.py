@@ -16,7 +16,8 @@ from agents.persona import (
     load_critic,
     load_policy,
 )
-from agents.policy import PolicyAgent, PolicyPrompt
+from agents.policy import PolicyAgent
+from agents.policy_prompt import PolicyPrompt
 from agents.roles import CriticView, PolicyView
 from engines.scripted import ScriptedEngine
 from journeys.record import Evidence, Move, Turn, Verdict, standing

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.persona import load_policy
-from agents.policy import PolicyPrompt
+from agents.policy_prompt import PolicyPrompt
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Verification, Voice
