@@ -12,7 +12,7 @@ from autogen_core.models import AssistantMessage, ChatCompletionClient, LLMMessa
 
 from agents.calls import call, request_args, text_of
 from agents.persona import CriticPersona
-from agents.policy import PolicyPrompt
+from agents.policy_prompt import PolicyPrompt
 from agents.roles import CriticView, Judgement, JudgeMessage, PolicyView, VerdictMessage
 from agents.slots import fill
 from agents.transcript import Transcript

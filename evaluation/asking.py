@@ -15,7 +15,7 @@ from typing import Any
 from autogen_core.models import LLMMessage
 
 from agents.persona import OWN_PERSONA, PolicyPersona, load_policy
-from agents.policy import PolicyPrompt
+from agents.policy_prompt import PolicyPrompt
 from agents.roles import PolicyView
 from engines.checkpoint import adapter_base, resolve
 from engines.contract import EngineSettings

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terminal.commands import add_parser
+
 if TYPE_CHECKING:
     from evaluation.settings import EvaluateSettings
 
@@ -15,20 +17,21 @@ PRESETS = Path(__file__).parent.parent / "configs" / "problems"
 
 def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `evaluate` to the commands of run.py; every key of its recipe is an option beside these."""
-    evaluate = commands.add_parser(
+    evaluate = add_parser(
+        commands,
         "evaluate",
         parents=[shared],
         help="sample models on problems, score and compare them",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Each model is sampled once on each problem (samples: N for more); every figure comes from that.\n"
+        about="Each model is sampled once on each problem (samples: N for more); every figure comes from that.\n"
         "Every key of a recipe is an option: --samples 8 --sampling.temperature 0.7 --engine.max-batch 128",
-        epilog="examples:\n"
-        "  python run.py evaluate --config configs/evaluate.yaml\n"
-        "  python run.py evaluate --config configs/evaluate.yaml --model embedded --model outputs/sft --name compared\n"
-        "  python run.py evaluate --model outputs/sft --problems gsm8k --num-problems 200\n"
-        "  python run.py evaluate --model http://localhost:8000/v1 --problems my_test.jsonl\n"
-        "  python run.py evaluate --keys            # every key with its default and meaning",
+        examples=(
+            "python run.py evaluate --config configs/evaluate.yaml",
+            "python run.py evaluate --config configs/evaluate.yaml --model embedded --model outputs/sft"
+            " --name compared",
+            "python run.py evaluate --model outputs/sft --problems gsm8k --num-problems 200",
+            "python run.py evaluate --model http://localhost:8000/v1 --problems my_test.jsonl",
+            "python run.py evaluate --keys            # every key with its default and meaning",
+        ),
     )
     evaluate.add_argument("--config", type=Path, help="the recipe, a YAML file (configs/evaluate.yaml)")
     evaluate.add_argument(

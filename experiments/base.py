@@ -1,5 +1,7 @@
 """What the recipes of all experiments have in common: where things go, the model that everything starts from, luck."""
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +59,15 @@ class OnOneModel(Settings):
     def base_persona(self) -> str:
         """The voice of the base in `generate`: its own folder's, or the one written for the model as it comes."""
         return "auto" if (Path(self.base_model) / "persona.yaml").is_file() else "arithmetic"
+
+    def publish(self, files: Iterable[Path]) -> None:
+        """Copy a page and its pictures to where the recipe says."""
+        if not self.page:
+            return
+        there = Path(self.page)
+        there.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copyfile(file, there / file.name)
 
     def engine_keys(self) -> dict[str, Any]:
         return {"engine": self.engine, "max_batch": self.max_batch}

@@ -11,7 +11,6 @@ Every stage is a command of run.py and leaves a folder; what is there already is
 
 import json
 import math
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -188,11 +187,7 @@ class Comparison:
     def _publish(self, results: Results) -> None:
         """The page and its picture into the comparison's folder, and from there to where the recipe says."""
         written = write_page(results, self.settings.folder / "page" / PAGE, command=self.command)
-        if self.settings.page:
-            there = Path(self.settings.page)
-            there.mkdir(parents=True, exist_ok=True)
-            for file in written:
-                shutil.copyfile(file, there / file.name)
+        self.settings.publish(written)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

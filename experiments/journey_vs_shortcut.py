@@ -11,7 +11,6 @@ Every stage is a command of run.py and leaves a folder; what is there already is
 """
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from experiments.command import command
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets
 from experiments.results import Results, read_results, results_table
-from experiments.rows import KINDS, write_rows
+from experiments.rows import KINDS, read_rows, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 from journeys.decontaminate import normalised
@@ -229,7 +228,7 @@ class Experiment:
             UserError: one is; then no figure of this experiment would mean anything.
         """
         learnt: set[tuple[str, ...]] = set()
-        for row in _rows(self.rows / "journey.jsonl"):
+        for row in read_rows(self.rows / "journey.jsonl"):
             learnt.update(normalised(message["content"]) for message in row["prompt"] if message["role"] == "user")
         learnt |= self.problems.questions("preference")
         for held_out in (*HELD_OUT, "validation", "fresh"):
@@ -244,17 +243,8 @@ class Experiment:
 
     def _publish(self, results: Results) -> None:
         """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
-        here = self.settings.folder / "page"
-        written = write_page(results, here / PAGE, command=self.command)
-        if self.settings.page:
-            there = Path(self.settings.page)
-            there.mkdir(parents=True, exist_ok=True)
-            for file in written:
-                shutil.copyfile(file, there / file.name)
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in file.read_text("utf-8").splitlines()]
+        written = write_page(results, self.settings.folder / "page" / PAGE, command=self.command)
+        self.settings.publish(written)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

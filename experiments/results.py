@@ -19,6 +19,7 @@ from evaluation.samples import SampleFile
 from experiments.arms import BASE, TITLES, compared, label
 from experiments.plug_back import PlugBack, read_plug_back
 from experiments.problem_sets import ProblemSets
+from experiments.rows import read_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 
@@ -213,7 +214,7 @@ def _compare(by_arm: dict[str, Pooled], settings: ExperimentSettings) -> list[Co
 
 def _rows_told(folder: Path) -> dict[str, Any]:
     """Counts over the rows that the arms learn from: that they tell the same journeys, and what sets them apart."""
-    journeys, shortcuts = (_lines(folder / f"{kind}.jsonl") for kind in ("journey", "shortcut"))
+    journeys, shortcuts = (read_rows(folder / f"{kind}.jsonl") for kind in ("journey", "shortcut"))
     told = [row["completion"][0]["content"] for row in shortcuts]
     return {
         "rows": len(journeys),
@@ -247,10 +248,6 @@ def results_table(results: Results) -> str:
         told = [f"{100 * one.value:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in found]
         lines.append(f"{second + ' - ' + first:<{wide}}" + "".join(f"{cell:>28}" for cell in told))
     return "\n".join(lines) + "\n"
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def write_rows(exports: Path, folder: Path, *, share: float, seed: int) -> None:
     Raises:
         UserError: no accepted journey holds a backtrack, so there would be nothing to compare.
     """
-    journeys, shortcuts = (_read(exports / f"{name}_sft.jsonl") for name in ("journey", "shortcut"))
+    journeys, shortcuts = (_by_journey(exports / f"{name}_sft.jsonl") for name in ("journey", "shortcut"))
     chosen = _chosen(list(journeys.values()), share=share, seed=seed)
     told = {
         "journey": [journeys[name] for name in chosen],
@@ -67,6 +67,9 @@ def _chosen(journeys: list[dict[str, Any]], *, share: float, seed: int) -> list[
     return [row["journey_id"] for row in journeys if row["journey_id"] in chosen]
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
-    rows = [json.loads(row) for row in file.read_text("utf-8").splitlines()]
-    return {row["journey_id"]: row for row in rows}
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in file.read_text("utf-8").splitlines()]
+
+
+def _by_journey(file: Path) -> dict[str, dict[str, Any]]:
+    return {row["journey_id"]: row for row in read_rows(file)}

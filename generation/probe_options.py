@@ -5,22 +5,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from terminal.commands import add_parser
+
 
 def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `probe` to the commands of run.py."""
-    probe = commands.add_parser(
+    probe = add_parser(
+        commands,
         "probe",
         parents=[shared],
         help="finish what a run's critic cut and what it let pass: was it right to?",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Every branch that was taken back in some journeys is finished once by the run's own policy, with\n"
+        about="Every branch that was taken back in some journeys is finished once by the run's own policy, with\n"
         "nobody judging, and so are some steps that were let pass: backtrack precision and recall. With --against,\n"
         "what a point of solve rate cost over another run on the same problems. Both are kept in RUN/probe.json.",
-        epilog="examples:\n"
-        "  python run.py probe runs/embedded\n"
-        "  python run.py probe runs/embedded --num-journeys 400 --passes 4   # what is there stays\n"
-        "  python run.py probe runs/embedded --num-journeys 0 --against runs/solo      # no model is loaded",
+        examples=(
+            "python run.py probe runs/embedded",
+            "python run.py probe runs/embedded --num-journeys 400 --passes 4   # what is there stays",
+            "python run.py probe runs/embedded --num-journeys 0 --against runs/solo      # no model is loaded",
+        ),
     )
     probe.add_argument("place", type=Path, metavar="RUN", help="the folder of a run")
     probe.add_argument("--num-journeys", type=int, default=100, help="journeys to probe, drawn at random (default 100)")

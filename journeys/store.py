@@ -15,7 +15,6 @@ turns it had not flushed, and never leaves a finished journey without its turns.
 but whole ones from the end only, so the run resumes from a slightly earlier moment; the file is never inconsistent.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,31 +23,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
+from journeys import tables
 from journeys.database import connect, hold_writer_lock, one_line_errors
 from journeys.draft import Draft, Status
 from journeys.record import Journey, Outcome, Problem, Turn, Voice
-from journeys.tables import (
-    ADD_PROBLEM,
-    ADD_THOUGHT,
-    ADD_TREE,
-    ADD_TURN,
-    ANY_TREE,
-    BEGIN,
-    COUNT,
-    DRAFT_ROW,
-    FINISH,
-    HAS_TREES,
-    JOURNEY_ROW,
-    PROBLEMS_AFTER,
-    SET_GATE,
-    SET_META,
-    TREE,
-    TURNS,
-    UNNARRATED,
-    Counts,
-    summary_row,
-)
+from journeys.tables import Counts, summary_row
 from journeys.tree import Tree
+from journeys.write_buffer import WriteBuffer
 from settings import UserError
 
 if TYPE_CHECKING:
@@ -75,13 +56,8 @@ class Store:
     def __init__(self, path: Path, *, read_only: bool = False, max_rows: int = 500, max_seconds: float = 1.0) -> None:
         self.path = Path(path)
         self.read_only = read_only
-        self.max_rows = max_rows
-        self.max_seconds = max_seconds
-        self._buffer: list[tuple[str, tuple[Any, ...]]] = []
-        self._oldest = 0.0
         self._held: dict[str, int] = {}
         """Turns stored or buffered, for journeys that grow here."""
-        self._fault: Exception | None = None
         self._lock = None if read_only else hold_writer_lock(self.path)
         try:
             self._db = connect(self.path, read_only=read_only)
@@ -89,11 +65,12 @@ class Store:
             if self._lock:
                 self._lock.close()
             raise
+        self._buffer = WriteBuffer(self._db, self.path, max_rows=max_rows, max_seconds=max_seconds)
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Keep problems in their order; those already stored keep their place."""
         for problem in problems:
-            self._write(ADD_PROBLEM, (problem.id, problem.family, problem.model_dump_json()))
+            self._write(tables.ADD_PROBLEM, (problem.id, problem.family, problem.model_dump_json()))
 
     def begin(self, draft: Draft) -> None:
         """Enter a journey, with the turns it has, as growing; also one that an engine's fault had stopped."""
@@ -101,7 +78,7 @@ class Store:
         critic = (draft.critic.persona, draft.critic.model) if draft.critic else (None, None)
         about = (draft.attempt, draft.seed, draft.problem.family, draft.protocol)
         spoken = (draft.policy.persona, draft.policy.model, *critic)
-        self._write(BEGIN, (draft.id, draft.problem.id, draft.problem.id, *about, *spoken))
+        self._write(tables.BEGIN, (draft.id, draft.problem.id, draft.problem.id, *about, *spoken))
         for turn in draft.turns[self._turns_held(draft.id) :]:
             self.add_turn(draft.id, turn)
 
@@ -111,7 +88,7 @@ class Store:
         if turn.id > held:
             raise ValueError(f"{journey_id}: turn {turn.id} cannot follow {held} stored turns")
         self._held[journey_id] = max(held, turn.id + 1)
-        self._write(ADD_TURN, (journey_id, turn.id, turn.model_dump_json()))
+        self._write(tables.ADD_TURN, (journey_id, turn.id, turn.model_dump_json()))
 
     def finish(self, journey: Journey) -> None:
         """Close a journey that was begun, with the turns not yet added: `broken` when the engine failed (resumable)."""
@@ -120,46 +97,30 @@ class Store:
         del self._held[journey.id]
         status: Status = "broken" if journey.stop_reason == "engine_error" else "finished"
         body = journey.model_dump_json(exclude={"turns", "problem"})
-        self._write(FINISH, (status, *summary_row(journey), body, journey.id, body))
+        self._write(tables.FINISH, (status, *summary_row(journey), body, journey.id, body))
 
     def add_tree(self, journey_id: str, tree: Tree) -> None:
         """Keep what a search grew for a journey that was begun."""
-        self._write(ADD_TREE, (journey_id, tree.model_dump_json()))
+        self._write(tables.ADD_TREE, (journey_id, tree.model_dump_json()))
 
     def add_thought(self, thought: "Thought", *, shortcut: bool) -> None:
         """Keep the thought stitched from a journey, in place of an earlier one."""
-        self._write(ADD_THOUGHT, (thought.journey_id, shortcut, thought.model_dump_json()))
+        self._write(tables.ADD_THOUGHT, (thought.journey_id, shortcut, thought.model_dump_json()))
         if not shortcut:
-            self._write(SET_GATE, (thought.gate.passed, thought.journey_id))
+            self._write(tables.SET_GATE, (thought.gate.passed, thought.journey_id))
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a word about the run, its config digest say, in place of an earlier one."""
-        self._write(SET_META, (key, value))
+        self._write(tables.SET_META, (key, value))
 
     def flush(self) -> None:
         """Commit what is buffered as one transaction: all of it or nothing."""
-        if self._fault:
-            raise self._fault
-        if not self._buffer:
-            return
-        rows, self._buffer = self._buffer, []
-        try:
-            with one_line_errors(self.path):
-                self._db.execute("BEGIN IMMEDIATE")
-                for statement, values in rows:
-                    if self._db.execute(statement, values).rowcount != 1:
-                        raise self._contradiction(statement, values)
-                self._db.execute("COMMIT")
-        except Exception as error:
-            self._fault = error
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        self._buffer.flush()
 
     def problems(self) -> Iterator[Problem]:
         """All problems, in order."""
         after = -1
-        while rows := self._read(PROBLEMS_AFTER, (after, PAGE)):
+        while rows := self._read(tables.PROBLEMS_AFTER, (after, PAGE)):
             yield from (Problem.model_validate_json(text) for _, text in rows)
             after = rows[-1][0]
 
@@ -173,7 +134,7 @@ class Store:
 
     def draft(self, journey_id: str) -> Draft:
         """A journey that was begun, as far as it has come."""
-        row, turns = self._read(DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
+        row, turns = self._read(tables.DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
         tree = self.tree(journey_id)
         attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
         with self._sound(journey_id):
@@ -223,7 +184,7 @@ class Store:
 
     def counts(self) -> Counts:
         names = list(Counts.model_fields)
-        return Counts.model_validate(dict(zip(names, self._read(COUNT)[0], strict=True)))
+        return Counts.model_validate(dict(zip(names, self._read(tables.COUNT)[0], strict=True)))
 
     def thought(self, journey_id: str, *, shortcut: bool) -> "Thought | None":
         """The thought kept for a journey, if one was."""
@@ -235,17 +196,17 @@ class Store:
     @property
     def has_trees(self) -> bool:
         """Whether any of its journeys was searched for."""
-        return bool(self._read(HAS_TREES) and self._read(ANY_TREE))
+        return bool(self._read(tables.HAS_TREES) and self._read(tables.ANY_TREE))
 
     def tree(self, journey_id: str) -> Tree | None:
         """What a search grew for a journey; None where its protocol does not search."""
         # Runs of earlier releases have no such table.
-        rows = self._read(TREE, (journey_id,)) if self._read(HAS_TREES) else []
+        rows = self._read(tables.TREE, (journey_id,)) if self._read(tables.HAS_TREES) else []
         return Tree.model_validate_json(rows[0][0]) if rows else None
 
     def unnarrated(self, *, limit: int = 256) -> list[str]:
         """The first solved and not lucky journeys that have no thought yet; empty when all have one."""
-        return [journey_id for (journey_id,) in self._read(UNNARRATED, (limit,))]
+        return [journey_id for (journey_id,) in self._read(tables.UNNARRATED, (limit,))]
 
     def meta(self, key: str) -> str | None:
         rows = self._read("SELECT value FROM meta WHERE key = ?", (key,))
@@ -254,10 +215,9 @@ class Store:
     def close(self) -> None:
         """Flush and let go of the file; safe to call twice."""
         try:
-            if self._fault is None:
+            if not self._buffer.failed:
                 self.flush()
         finally:
-            self._buffer.clear()
             self._db.close()
             if self._lock:
                 self._lock.close()
@@ -271,16 +231,10 @@ class Store:
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         if self.read_only:
             raise ValueError(f"{self.path}: opened for reading only")
-        if self._fault:
-            raise self._fault
-        if not self._buffer:
-            self._oldest = time.monotonic()
-        self._buffer.append((statement, values))
-        if len(self._buffer) >= self.max_rows or time.monotonic() - self._oldest >= self.max_seconds:
-            self.flush()
+        self._buffer.add(statement, values)
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        if self._fault is None:
+        if not self._buffer.failed:
             self.flush()
         return self._query(query, values)
 
@@ -289,15 +243,6 @@ class Store:
         with one_line_errors(self.path):
             return self._db.execute(query, values).fetchall()
 
-    def _contradiction(self, statement: str, values: tuple[Any, ...]) -> Exception:
-        if statement is ADD_PROBLEM:
-            return UserError(
-                f"{self.path}: problem {values[0]!r} is not the one this run began with; use another folder"
-            )
-        if statement is ADD_TURN:
-            return ValueError(f"{values[0]}: turn {values[1]} is already stored with other content")
-        return ValueError(f"{self.path}: this contradicts what is stored: {statement.split()[0]} {values!r:.200}")
-
     def _turns_held(self, journey_id: str) -> int:
         if journey_id not in self._held:
             # The buffer holds no turn of a journey that is not in `_held`, so nothing need be flushed for this.
@@ -305,10 +250,10 @@ class Store:
         return self._held[journey_id]
 
     def _turns(self, journey_id: str) -> list[str]:
-        return [text for (text,) in self._read(TURNS, (journey_id,))]
+        return [text for (text,) in self._read(tables.TURNS, (journey_id,))]
 
     def _journey(self, journey_id: str) -> Journey:
-        body, problem = self._read(JOURNEY_ROW, (journey_id,))[0]
+        body, problem = self._read(tables.JOURNEY_ROW, (journey_id,))[0]
         with self._sound(journey_id):
             turns = ",".join(self._turns(journey_id))
             # The stored parts are joined as text, so that one pass parses and validates the whole.

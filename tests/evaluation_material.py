@@ -86,3 +86,11 @@ def problem(name: str, *rights: bool, family: str = "sums") -> ProblemFacts:
     """A problem whose samples are right or wrong as given."""
     listed = [facts(number, right=one, group=0 if one else 1) for number, one in enumerate(rights)]
     return ProblemFacts(name, family, listed)
+
+
+DRAWN: dict[str, Any] = {"samples": 3, "sampling": {"temperature": 1.0}}
+
+
+def half_right(messages: Sequence[LLMMessage], request_id: str) -> str:
+    n = summand(messages)
+    return f"<think>\n{n} + 1000 = {n + 1000}\n</think>\n\nAnswer: {n + 1000 + n % 2}"

@@ -12,6 +12,7 @@ import pytest
 from generation_material import run_cli, summary_of, write_problems
 from hypothesis import given
 from hypothesis import strategies as st
+from search_material import events
 
 from agents.roles import PolicyView, Proposal
 from journeys.draft import Budgets, Draft
@@ -19,7 +20,6 @@ from journeys.record import Cost, Journey, Problem, Voice
 from journeys.store import Store
 from journeys.tree import Completion, Tree
 from problems.referee import Referee
-from protocols.base import Cast
 from protocols.best_of_n import BestOfN
 from protocols.consistency import Candidate, Consistency, beginnings, most_consistent, numbered, survives
 
@@ -144,18 +144,9 @@ AGREE = {1: ["9", "9", "5", "5"], 4: ["8", "9", "9", "9"], 6: ["9", "9", "6", "9
 
 
 def run(speaker: Solves, protocol: BestOfN, *, problem: Problem = PROBLEM, **budgets: Any) -> tuple[Tree, Journey]:
-    referee = Referee()
-    cast = Cast(policy=speaker, second=speaker, referee=referee, budgets=Budgets(**budgets))
     draft = Draft("p#0", problem, protocol=protocol.kind, policy=Voice(persona="w", model="w"))
-
-    async def grow() -> Any:
-        return [event async for event in protocol.grow(draft, cast)]
-
-    try:
-        tree, *_, journey = asyncio.run(grow())
-        return tree, journey
-    finally:
-        referee.close()
+    tree, *_, journey = events(protocol, draft, policy=speaker, second=speaker, budgets=Budgets(**budgets))
+    return tree, journey
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Debate by hand: whose step stands, what becomes of the other one, and what a real run makes of two voices."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from generation_material import journeys_of, run_cli, summary_of, write_problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_material import events
 from test_protocols_journeys import RandomSpeaker, budgets_drawn, grow_from
 
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
@@ -17,8 +17,6 @@ from generation.cast import Company
 from generation.settings import GenerateSettings
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Voice
-from problems.referee import Referee
-from protocols.base import Cast
 from protocols.debate import Debate, _said
 
 PROBLEM = Problem(id="p", question="What is 2 + 3 + 4?", answer="9")
@@ -54,17 +52,10 @@ class Takes:
 def debated(
     mine: Sequence[str], other: Sequence[str], wrong: Mapping[str, int] = {}, *, seed: int = 0, **budgets: Any
 ) -> tuple[Journey, Says, Says]:
-    referee, one, two = Referee(), Says(*mine), Says(*other)
-    cast = Cast(policy=one, second=two, critic=Takes(wrong), referee=referee, budgets=Budgets(**budgets))
+    one, two = Says(*mine), Says(*other)
     draft = Draft("p#0", PROBLEM, seed=seed, protocol="debate", policy=VOICE, second=VOICE)
-
-    async def run() -> Any:
-        return [event async for event in Debate().grow(draft, cast)][-1]
-
-    try:
-        return asyncio.run(run()), one, two
-    finally:
-        referee.close()
+    *_, journey = events(Debate(), draft, policy=one, second=two, critic=Takes(wrong), budgets=Budgets(**budgets))
+    return journey, one, two
 
 
 def told(journey: Journey) -> list[tuple[str, str, str]]:

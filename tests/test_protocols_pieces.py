@@ -9,6 +9,7 @@ import pytest
 from generation_material import scripted
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from search_material import events
 
 import run
 from agents.persona import PolicyPersona, load_policy
@@ -130,16 +131,7 @@ RIGHT, WRONG, SHORT = "2 + 3 = 5\n5 + 4 = 9\nAnswer: 9", "2 + 3 = 5\n5 + 4 = 8\n
 
 def searched(protocol: MCTS, speaker: Any, **budgets: Any) -> tuple[Tree, Journey]:
     draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="w", model="w"))
-    referee = Referee()
-    cast = Cast(policy=speaker, critic=speaker, referee=referee, budgets=Budgets(**budgets))
-
-    async def events() -> list[Any]:
-        return [event async for event in protocol.grow(draft, cast)]
-
-    try:
-        tree, *_, journey = asyncio.run(events())
-    finally:
-        referee.close()
+    tree, *_, journey = events(protocol, draft, policy=speaker, critic=speaker, budgets=Budgets(**budgets))
     return tree, journey
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from search_material import events
 
 import run
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
@@ -18,9 +19,7 @@ from journeys.record import Cost, Journey, Move, Problem, Verdict, Voice
 from journeys.store import Store
 from journeys.tree import Tree
 from problems.prm800k import Place, Try, labelled_ways, places
-from problems.referee import Referee
 from problems.sources import ProblemSettings, load_problems
-from protocols.base import Cast
 from protocols.ready_tree import RATED_WRONG, ReadyTree, rated_steps
 from settings import UserError
 
@@ -86,17 +85,8 @@ class Objector:
 
 def grown(problem: Problem, protocol: ReadyTree, critic: Objector | None = None) -> tuple[Tree, Journey]:
     draft = Draft("p#0", problem, protocol=protocol.kind, policy=Voice(persona="none", model="prm800k"))
-    referee = Referee()
     silent = Objector(Verdict(move=Move.CONTINUE))
-    cast = Cast(policy=silent, critic=critic, referee=referee, budgets=Budgets())
-
-    async def events() -> list[Any]:
-        return [event async for event in protocol.grow(draft, cast)]
-
-    try:
-        tree, *_, journey = asyncio.run(events())
-    finally:
-        referee.close()
+    tree, *_, journey = events(protocol, draft, policy=silent, critic=critic, budgets=Budgets())
     return tree, journey
 
 

@@ -1,6 +1,5 @@
 """The forced reflection: once, before an answer counts, on record as forced, under every protocol."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from generation_material import write_problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_material import events
 
 import run
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
@@ -18,8 +18,7 @@ from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Voice
 from journeys.stitching.thought import stitch
 from journeys.store import Store
 from journeys.tree import Tree
-from problems.referee import Referee
-from protocols.base import Cast, GrowsJourneys
+from protocols.base import GrowsJourneys
 from protocols.best_of_n import BestOfN
 from protocols.debate import Debate
 from protocols.dialogue import Dialogue
@@ -60,18 +59,8 @@ def straight(*steps: str) -> dict[tuple[str, ...], str]:
 
 def grown(protocol: GrowsJourneys, speaker: Any, *, line: str = LINE, **budgets: Any) -> tuple[Journey, Tree | None]:
     draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="w", model="w"))
-    referee = Referee()
-    cast = Cast(
-        policy=speaker, critic=speaker, referee=referee, budgets=Budgets(**budgets), second=speaker, reflection=line
-    )
-
-    async def events() -> list[Any]:
-        return [event async for event in protocol.grow(draft, cast)]
-
-    try:
-        *_, journey = asyncio.run(events())
-    finally:
-        referee.close()
+    speakers = {"policy": speaker, "critic": speaker, "second": speaker}
+    *_, journey = events(protocol, draft, **speakers, budgets=Budgets(**budgets), reflection=line)
     return journey, draft.tree
 
 

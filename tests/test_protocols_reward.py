@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from generation_material import journeys_of, write_problems
+from search_material import events
 from training_material import one_thread, tiny_model  # noqa: F401  (an autouse fixture)
 
 import run
@@ -55,16 +56,7 @@ class Said:
 
 def grown(protocol: GrowsJourneys, policy: Said, reward: Table, **keys: Any) -> tuple[Tree, Journey]:
     draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="", model=""))
-    referee = Referee()
-    cast = Cast(policy=policy, referee=referee, budgets=Budgets(max_turns=7), reward=reward, **keys)
-
-    async def events() -> list[Any]:
-        return [event async for event in protocol.grow(draft, cast)]
-
-    try:
-        tree, *_, journey = asyncio.run(events())
-    finally:
-        referee.close()
+    tree, *_, journey = events(protocol, draft, policy=policy, budgets=Budgets(max_turns=7), reward=reward, **keys)
     return tree, journey
 
 

@@ -9,6 +9,7 @@ import pytest
 from generation_material import journeys_of, run_cli, summary_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_material import events
 from test_protocols_journeys import RandomSpeaker, grow_from
 
 from agents.actions import action_messages
@@ -57,18 +58,10 @@ def searching(speaker: Acts, **keys: Any) -> _Search:
 
 
 def grown(speaker: Acts, *, problem: Problem = PROBLEM, **keys: Any) -> tuple[Tree, Journey]:
-    referee = Referee()
-    cast = Cast(policy=speaker, second=speaker, referee=referee, budgets=Budgets(max_tokens=10**6))
     draft = Draft("p#0", problem, protocol="rstar", policy=VOICE)
-
-    async def run() -> Any:
-        return [event async for event in RStar(**keys).grow(draft, cast)]
-
-    try:
-        tree, *_, journey = asyncio.run(run())
-        return tree, journey
-    finally:
-        referee.close()
+    budgets = Budgets(max_tokens=10**6)
+    tree, *_, journey = events(RStar(**keys), draft, policy=speaker, second=speaker, budgets=budgets)
+    return tree, journey
 
 
 def talk(view: PolicyView, number: int) -> str:

@@ -1,109 +1,23 @@
+# ruff: noqa: F401, F811  (fixtures are imported, and taken as arguments)
 """The viewer in a real browser, over runs of the real `generate`: everything a person does with it."""
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from viewer_material import MARKS, chromium, first_run, hostile_run, problem, second_run, serving
+from browser_fixtures import BROWSER, arrived, browser, folder, go, page, read_through, server, until
+from viewer_material import MARKS, long_journey
 
-from journeys.draft import Draft
-from journeys.record import Move, Turn, Verdict, Voice
 from journeys.store import Store
 from viewer.judgements import Judgements
 from viewer.server import ViewServer
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = chromium()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (apt-get install chromium)")
-
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic"),
-)
 LONG = 500
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("viewer")
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[ViewServer]:
-    """Two runs, a hostile one, a training and an evaluation."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETRACE_CACHE", str(folder / "cache"))
-        first_run(folder)
-        second_run(folder)
-        hostile_run(folder)
-        write_training(folder / "outputs" / "sft")
-        write_evaluation(folder / "outputs" / "scores")
-        with serving(folder / "runs", folder / "outputs") as served:
-            yield served
-
-
-@pytest.fixture(scope="module")
-def browser(server: ViewServer) -> Iterator[Any]:
-    """Comes after the runs: playwright keeps an event loop running, in which `generate` could not start its own."""
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Any, server: ViewServer) -> Iterator[Any]:
-    """A page that has the token; it fails the test on a script error, and on any request to somewhere else."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(8000)
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda said: faults.append(f"{said.text} {said.location}") if said.type == "error" else None)
-    home = server.link("/").partition("?")[0]
-    opened.on("request", lambda asked: faults.append(asked.url) if not asked.url.startswith(home) else None)
-    opened.goto(server.link("/"))
-    opened.faults = faults
-    yield opened
-    context.close()
-    assert faults == []
-
-
-def go(page: Any, server: ViewServer, path: str) -> None:
-    page.goto(server.link(path))
-
-
-def arrived(page: Any, selector: str) -> None:
-    """Wait for another page, and for its script: a key pressed before that is lost, to a person too."""
-    page.wait_for_selector(selector)
-    page.wait_for_load_state("load")
-
-
-def until(page: Any, truth: str, *, seconds: float = 8) -> None:
-    """Wait for an expression to come true; playwright's own way is an eval, which the pages' policy forbids."""
-    end = time.monotonic() + seconds
-    while not holds(page, truth):
-        assert time.monotonic() < end, f"still not so: {truth}"
-        page.wait_for_timeout(30)
-
-
-def holds(page: Any, truth: str) -> bool:
-    """Whether it is so now; on a page that is just being loaded it is not."""
-    try:
-        return bool(page.evaluate(truth))
-    except playwright.Error:
-        return False
-
-
-def read_through(page: Any, server: ViewServer, key: str) -> None:
-    """Open a run and wait until its texts are in the index."""
-    go(page, server, f"/see/{key}")
-    until(page, "!document.querySelector('[data-poll]')")
 
 
 # 1. Browse
@@ -459,98 +373,3 @@ def test_a_journey_of_500_turns_is_drawn_while_a_reader_waits(page: Any, server:
     page.wait_for_selector(".node.now")
     assert time.perf_counter() - began < 1
     assert min(times) < 3, "under a second on an idle machine (benchmarks/viewer_times.py); CI is not idle"
-
-
-def long_journey(number: int, *, turns: int) -> Draft:
-    """A journey with a wrong try at every third place."""
-    draft = Draft(
-        f"sum-{number}#0",
-        problem(number),
-        protocol="dialogue",
-        policy=Voice(persona="stepwise", model="scripted"),
-        critic=Voice(persona="strict", model="scripted"),
-    )
-    for place in range(turns):
-        wrong = place % 3 == 1
-        verdict = Verdict(
-            move=Move.BACKTRACK if wrong else Move.CONTINUE,
-            critique=f"{place} + 1 is not {place + 2}." if wrong else "",
-            keep=len(draft.path) if wrong else 0,
-        )
-        head = draft.head.id if draft.head else None
-        value = place + 2 if wrong else place + 1
-        draft.add(Turn(id=place, parent=head, step=f"{place} + 1 = {value}", verdict=verdict))
-    return draft
-
-
-def write_training(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    history = [
-        {"step": step, "loss": 3 / step, "grad_norm": 1.0, "seconds": step, "tokens": 9} for step in range(1, 30)
-    ]
-    report = {
-        "finished": True,
-        "method": "sft",
-        "model": "tiny",
-        "steps": 29,
-        "epochs": 1.0,
-        "tokens": 99,
-        "seconds": 9.0,
-        "loss": {"first": 3.0, "last": 0.1},
-        "data": {"rows": 4},
-        "tokens_per_second": 9.0,
-        "device": "CPU",
-        "history": history,
-    }
-    (folder / "training.json").write_text(json.dumps(report))
-
-
-def write_evaluation(folder: Path) -> None:
-    """Two models on five problems: the second is right on three more."""
-    folder.mkdir(parents=True)
-    lines = []
-    for model, right in (("before", {0}), ("after", {0, 1, 2, 3})):
-        for number in range(5):
-            lines.append(
-                {
-                    "model": model,
-                    "problem_id": f"q-{number}",
-                    "family": "sums",
-                    "sample": 0,
-                    "finish": "stop",
-                    "question": f"What is {number} + 1?",
-                    "text": f"{'Wait. ' if model == 'after' else ''}It is 1.",
-                    "status": "right" if number in right else "wrong",
-                    "answer": "1",
-                    "tokens": 5 + number,
-                    "seed": 0,
-                    "prompt_tokens": 9,
-                    "mean_logprob": None,
-                    "seconds": 0.1,
-                }
-            )
-    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-    def scores(value: float) -> dict[str, Any]:
-        share = {"value": value, "low": max(0.0, value - 0.1), "high": min(1.0, value + 0.1), "method": "wilson"}
-        return {
-            "accuracy": share,
-            "no_answer_rate": share,
-            "pass_at": {"1": share},
-            "cut_off_rate": 0.0,
-            "tokens": {"mean": 7.0},
-        }
-
-    difference = {"value": 0.6, "low": 0.2, "high": 1.0, "p": 0.25, "method": "mcnemar"}
-    result = {
-        "name": "scores",
-        "samples": 1,
-        "confidence": 0.95,
-        "problems": {"source": "sums", "count": 5},
-        "models": [
-            {"model": name, "scores": scores(value), "families": {}}
-            for name, value in (("before", 0.2), ("after", 0.8))
-        ],
-        "comparisons": [{"first": "before", "second": "after", "accuracy": difference, "p_holm": 0.25}],
-    }
-    (folder / "evaluation.json").write_text(json.dumps(result))

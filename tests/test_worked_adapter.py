@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from agents.persona import load_policy
-from agents.policy import PolicyPrompt
+from agents.policy_prompt import PolicyPrompt
 from agents.roles import PolicyView
 from engines.contract import EngineSettings
 from engines.transformers_engine import TransformersEngine

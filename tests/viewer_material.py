@@ -12,7 +12,8 @@ import yaml
 from generation_material import scripted, write_problems
 
 import run
-from journeys.record import Problem
+from journeys.draft import Draft
+from journeys.record import Move, Problem, Turn, Verdict, Voice
 from viewer.collection import Collection
 from viewer.folders import Source, find_sources
 from viewer.server import ViewServer
@@ -97,3 +98,98 @@ def chromium() -> str | None:
 
 def problem(number: int) -> Problem:
     return Problem(id=f"sum-{number}", question="What is 17 + 25 - 8?", answer="34", family=f"family {number % 3}")
+
+
+def long_journey(number: int, *, turns: int) -> Draft:
+    """A journey with a wrong try at every third place."""
+    draft = Draft(
+        f"sum-{number}#0",
+        problem(number),
+        protocol="dialogue",
+        policy=Voice(persona="stepwise", model="scripted"),
+        critic=Voice(persona="strict", model="scripted"),
+    )
+    for place in range(turns):
+        wrong = place % 3 == 1
+        verdict = Verdict(
+            move=Move.BACKTRACK if wrong else Move.CONTINUE,
+            critique=f"{place} + 1 is not {place + 2}." if wrong else "",
+            keep=len(draft.path) if wrong else 0,
+        )
+        head = draft.head.id if draft.head else None
+        value = place + 2 if wrong else place + 1
+        draft.add(Turn(id=place, parent=head, step=f"{place} + 1 = {value}", verdict=verdict))
+    return draft
+
+
+def write_training(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    history = [
+        {"step": step, "loss": 3 / step, "grad_norm": 1.0, "seconds": step, "tokens": 9} for step in range(1, 30)
+    ]
+    report = {
+        "finished": True,
+        "method": "sft",
+        "model": "tiny",
+        "steps": 29,
+        "epochs": 1.0,
+        "tokens": 99,
+        "seconds": 9.0,
+        "loss": {"first": 3.0, "last": 0.1},
+        "data": {"rows": 4},
+        "tokens_per_second": 9.0,
+        "device": "CPU",
+        "history": history,
+    }
+    (folder / "training.json").write_text(json.dumps(report))
+
+
+def write_evaluation(folder: Path) -> None:
+    """Two models on five problems: the second is right on three more."""
+    folder.mkdir(parents=True)
+    lines = []
+    for model, right in (("before", {0}), ("after", {0, 1, 2, 3})):
+        for number in range(5):
+            lines.append(
+                {
+                    "model": model,
+                    "problem_id": f"q-{number}",
+                    "family": "sums",
+                    "sample": 0,
+                    "finish": "stop",
+                    "question": f"What is {number} + 1?",
+                    "text": f"{'Wait. ' if model == 'after' else ''}It is 1.",
+                    "status": "right" if number in right else "wrong",
+                    "answer": "1",
+                    "tokens": 5 + number,
+                    "seed": 0,
+                    "prompt_tokens": 9,
+                    "mean_logprob": None,
+                    "seconds": 0.1,
+                }
+            )
+    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def scores(value: float) -> dict[str, Any]:
+        share = {"value": value, "low": max(0.0, value - 0.1), "high": min(1.0, value + 0.1), "method": "wilson"}
+        return {
+            "accuracy": share,
+            "no_answer_rate": share,
+            "pass_at": {"1": share},
+            "cut_off_rate": 0.0,
+            "tokens": {"mean": 7.0},
+        }
+
+    difference = {"value": 0.6, "low": 0.2, "high": 1.0, "p": 0.25, "method": "mcnemar"}
+    result = {
+        "name": "scores",
+        "samples": 1,
+        "confidence": 0.95,
+        "problems": {"source": "sums", "count": 5},
+        "models": [
+            {"model": name, "scores": scores(value), "families": {}}
+            for name, value in (("before", 0.2), ("after", 0.8))
+        ],
+        "comparisons": [{"first": "before", "second": "after", "accuracy": difference, "p_holm": 0.25}],
+    }
+    (folder / "evaluation.json").write_text(json.dumps(result))

@@ -5,28 +5,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terminal.commands import add_parser
+
 if TYPE_CHECKING:
     from training.settings import TrainSettings
 
 
 def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `train` to the commands of run.py; every key of its recipe is an option beside these."""
-    train = commands.add_parser(
+    train = add_parser(
+        commands,
         "train",
         help="fine-tune a model on journeys: SFT, then DPO; or a reward model on searches",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Rows of runs or files in, a model folder out, which generate and evaluate take as a model.\n"
+        about="Rows of runs or files in, a model folder out, which generate and evaluate take as a model.\n"
         "Every key of a recipe is an option: --epochs 2 --lora.r 32 --lora null --max-length 8192",
-        epilog="examples:\n"
-        "  python run.py train sft --config configs/sft.yaml --data runs/mine\n"
-        "  python run.py train sft --data runs/mine --data-kind shortcut --name phase1      # first the format,\n"
-        "  python run.py train sft --data runs/mine --model outputs/phase1 --name phase2    # then the journeys\n"
-        "  python run.py train dpo --config configs/dpo.yaml --model outputs/phase2 --data outputs/samples\n"
-        "  python run.py train ppm --config configs/ppm.yaml --data runs/mcts     # a judge of steps\n"
-        "  python run.py train sft --data runs/mine --dry-run\n"
-        "  accelerate launch --config_file configs/accelerate/fsdp.yaml run.py train sft --data runs/mine\n"
-        "  python run.py train sft --keys            # every key with its default and meaning",
+        examples=(
+            "python run.py train sft --config configs/sft.yaml --data runs/mine",
+            "python run.py train sft --data runs/mine --data-kind shortcut --name phase1      # first the format,",
+            "python run.py train sft --data runs/mine --model outputs/phase1 --name phase2    # then the journeys",
+            "python run.py train dpo --config configs/dpo.yaml --model outputs/phase2 --data outputs/samples",
+            "python run.py train ppm --config configs/ppm.yaml --data runs/mcts     # a judge of steps",
+            "python run.py train sft --data runs/mine --dry-run",
+            "accelerate launch --config_file configs/accelerate/fsdp.yaml run.py train sft --data runs/mine",
+            "python run.py train sft --keys            # every key with its default and meaning",
+        ),
     )
     methods = train.add_subparsers(dest="method", required=True, metavar="METHOD")
     for method, help, settings in (

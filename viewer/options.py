@@ -5,35 +5,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from terminal.commands import add_parser
+
 
 def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `view` and `report` to the commands of run.py."""
-    view = commands.add_parser(
+    view = add_parser(
+        commands,
         "view",
         parents=[shared],
         help="look at runs, evaluations and trainings in a browser, and judge what you read",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="A web app for this machine alone: it prints a link with a token, and needs no network.\n"
+        about="A web app for this machine alone: it prints a link with a token, and needs no network.\n"
         "Nothing is changed in a folder but its judgements.db, where your judgements are kept.",
-        epilog="examples:\n"
-        "  python run.py view                                # everything in runs/ and outputs/\n"
-        "  python run.py view runs/embedded outputs/evaluate\n"
-        "  python run.py view runs/embedded --port 8080      # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
+        examples=(
+            "python run.py view                                # everything in runs/ and outputs/",
+            "python run.py view runs/embedded outputs/evaluate",
+            "python run.py view runs/embedded --port 8080      # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
+        ),
     )
     view.add_argument("places", nargs="*", type=Path, metavar="FOLDER", help="folders, or folders that hold some")
     view.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; a free one by default")
     view.set_defaults(run=run_view)
-    report = commands.add_parser(
+    report = add_parser(
+        commands,
         "report",
         parents=[shared],
         help="write a run, an evaluation or a training as one HTML file to send around",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Figures, plots and a sample of journeys in one file that needs no network.",
-        epilog="examples:\n"
-        "  python run.py report runs/embedded\n"
-        "  python run.py report runs/embedded --out mine.html --journeys 30",
+        about="Figures, plots and a sample of journeys in one file that needs no network.",
+        examples=(
+            "python run.py report runs/embedded",
+            "python run.py report runs/embedded --out mine.html --journeys 30",
+        ),
     )
     report.add_argument("place", type=Path, metavar="FOLDER", help="what generate, evaluate or train has written")
     report.add_argument("--out", type=Path, help="the file to write; FOLDER/report.html by default")

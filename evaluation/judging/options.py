@@ -5,27 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terminal.commands import add_parser
+
 if TYPE_CHECKING:
     from evaluation.judging.settings import JudgingSettings
 
 
 def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     """Add `judge` to the commands of run.py; every key of its recipe is an option beside these."""
-    judge = commands.add_parser(
+    judge = add_parser(
+        commands,
         "judge",
         parents=[shared],
         help="measure critics, checkers and reward models on labelled steps",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description="Each judge is asked about every labelled step, with what stands before it, as in a run. Positive\n"
+        about="Each judge is asked about every labelled step, with what stands before it, as in a run. Positive\n"
         "is an error: precision, recall, F1, MCC, the first error of each solution, cost. Every key of a recipe is an\n"
         "option: --engine.max-batch 128 --limit 100",
-        epilog="examples:\n"
-        "  python run.py judge --data runs/embedded --judge evidence --judge silent\n"
-        "  python run.py judge --data mr_gsm8k.jsonl --judge evidence --judge strict@Qwen/Qwen2.5-7B-Instruct\n"
-        "  python run.py judge --data runs/embedded --judge evidence --judge reward@outputs/ppm\n"
-        "  python run.py judge --data runs/embedded --judge strict --rows critic.jsonl   # rows to train a critic on\n"
-        "  python run.py judge --keys",
+        examples=(
+            "python run.py judge --data runs/embedded --judge evidence --judge silent",
+            "python run.py judge --data mr_gsm8k.jsonl --judge evidence --judge strict@Qwen/Qwen2.5-7B-Instruct",
+            "python run.py judge --data runs/embedded --judge evidence --judge reward@outputs/ppm",
+            "python run.py judge --data runs/embedded --judge strict --rows critic.jsonl   # rows to train a critic on",
+            "python run.py judge --keys",
+        ),
     )
     judge.add_argument("--config", type=Path, help="the recipe, a YAML file")
     judge.add_argument(

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
-from agents.roles import Critic, CriticView
+from agents.roles import Critic, CriticView, Judgement
 from engines.errors import EngineDead, EngineError
 from evaluation.judging.labelled import Solution
 from evaluation.lines import LineFile
@@ -32,6 +32,21 @@ class Judged(Record):
     completion_tokens: int
     seconds: float
     """Of the model's calls, queueing included."""
+
+    @classmethod
+    def of(cls, judge: str, key: str, judgement: Judgement) -> Self:
+        cost = judgement.cost
+        return cls(
+            judge=judge,
+            key=key,
+            move=judgement.verdict.move,
+            verdict=judgement.verdict,
+            parse=judgement.parse,
+            score=judgement.score,
+            prompt_tokens=cost.prompt_tokens,
+            completion_tokens=cost.completion_tokens,
+            seconds=cost.seconds,
+        )
 
     @property
     def flags(self) -> bool:
@@ -134,17 +149,7 @@ async def judge_all(
                     return
                 continue
             lost_in_a_row = 0
-            judged = Judged(
-                judge=name,
-                key=key,
-                move=judgement.verdict.move,
-                verdict=judgement.verdict,
-                parse=judgement.parse,
-                score=judgement.score,
-                prompt_tokens=judgement.cost.prompt_tokens,
-                completion_tokens=judgement.cost.completion_tokens,
-                seconds=judgement.cost.seconds,
-            )
+            judged = Judged.of(name, key, judgement)
             file.add(judged)
             watcher.verdict(judged)
             await asyncio.sleep(0)  # a judge that answers at once would leave signals waiting

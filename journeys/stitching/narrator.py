@@ -4,33 +4,21 @@ The steps stay as the policy wrote them, wrong ones too; only machine traces go 
 was given up and the next one stands the critic's reason as a doubt of one's own (O1 Journey part 2, figure 1).
 """
 
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from journeys.record import Journey, Move, Turn, seed_for
+from journeys.record import Journey, Move, Turn
 from journeys.stitching import phrases
 from journeys.stitching.doubt import in_first_person, reason
 from journeys.stitching.openings import LOOKS_AT_PROBLEM, task
 from journeys.stitching.page import Layout, Page, Span
 from journeys.stitching.prose import capital, ended, normal
+from journeys.stitching.speech import Speech
 from journeys.stitching.steps import Told, answers_a_doubt, rejected_again, shown, told_turns
 from journeys.stitching.tries import AS_WRITTEN, Try, tries
-from journeys.stitching.wording import (
-    ANNOUNCES,
-    ASKS,
-    BARE_MATHS,
-    ONE_OPERATION,
-    OPENS_ITSELF,
-    SIGN,
-    carries_on,
-    first_word,
-    landmark,
-    lowered,
-    opens_doubt,
-)
+from journeys.stitching.wording import ANNOUNCES, OPENS_ITSELF, landmark, lowered
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def tell(journey: Journey, *, shortcut: bool = False, layout: Layout = "prose") 
 
 
 class _Teller:
-    """One telling: the page, the dice, and the phrases used so far."""
+    """One telling: the page, the words around the steps, and what of a step's own words was said."""
 
     def __init__(self, journey: Journey, *, shortcut: bool, layout: Layout) -> None:
         self.journey = journey
@@ -72,15 +60,11 @@ class _Teller:
         self.path = journey.path
         self.told = told_turns(journey, shortcut=shortcut)
         self.again = rejected_again(self.told)
-        self.dice = random.Random(seed_for("thought", journey.id, journey.seed))
+        self.speech = Speech(journey)
         self.tries = tries(self.told)
         self.page = Page(layout)
-        self.used: dict[str, int] = {}
-        self.last_word = ""
         self.owned: set[str] = set()
         """Owning sentences already said; a second time the doubt finds words of its own."""
-        self.plain_steps = 0
-        """Steps since the last connective."""
         self.brief = False
         """Whether the step before was told in a few words."""
 
@@ -112,18 +96,6 @@ class _Teller:
         self._close()
         return Telling("".join(self.page.pieces), tuple(self.page.spans), self.told, self.tries)
 
-    def _pick(self, table: tuple[str, ...]) -> str:
-        """A phrase from `table`: one of the least used, and none that opens like the last."""
-        other = [phrase for phrase in table if not phrase or first_word(phrase) != self.last_word] or table
-        least = min(self.used.get(phrase, 0) for phrase in other)
-        choice = self.dice.choice([phrase for phrase in other if self.used.get(phrase, 0) == least])
-        if choice:
-            self.used[choice] = self.used.get(choice, 0) + 1
-            self.last_word = first_word(choice)
-        return choice
-
-    # What happens in a journey
-
     def _open(self, first: Told) -> None:
         if not self.in_lines and not LOOKS_AT_PROBLEM.match(first.text):
             self.page.add(self._opening(), first.turn.id, "bridge")
@@ -132,9 +104,9 @@ class _Teller:
         """A short look at what is asked; "" where it would be neither short nor natural."""
         asked = task(self.journey.problem.question)
         if asked is None:
-            return self._pick(phrases.OPENING_PLAIN) if self.dice.random() < 0.5 else ""
+            return self.speech.pick(phrases.OPENING_PLAIN) if self.speech.dice.random() < 0.5 else ""
         table, what = asked
-        return self._pick(table).format(what=lowered(what) if what.endswith("?") else what)
+        return self.speech.pick(table).format(what=lowered(what) if what.endswith("?") else what)
 
     def _step(self, told: Told, before: Told | None) -> None:
         if not told.text:
@@ -150,7 +122,7 @@ class _Teller:
             behind = follows_doubt and not self.shortcut and "\n" not in told.text
             self.page.add(told.text, told.turn.id, "step", gap=" " if behind else "\n")
             return
-        self.page.add(ended(self._connected(told, before)), told.turn.id, "step", gap=gap)
+        self.page.add(ended(self.speech.connected(told, before)), told.turn.id, "step", gap=gap)
 
     def _briefly(self, told: Told, how: Try, *, often: bool) -> None:
         """A failed try that needs few words: by its result, or as one more time the same."""
@@ -160,51 +132,56 @@ class _Teller:
             "known": phrases.KNOWN,
         }[how.telling]
         value = how.value if how.telling != "known" else told.text.rstrip(".")
-        self.page.add(self._pick(table).format(value=value), told.turn.id, "step")
+        self.page.add(self.speech.pick(table).format(value=value), told.turn.id, "step")
 
     def _after_brief_tries(self, told: Told) -> None:
         """A step told at length again; what its own opening explains comes first."""
         if told.own and not told.bare and told.own not in self.owned:
             self.owned.add(told.own)
-            self.page.add(self._opened(told.own), told.turn.id, "doubt", gap="\n\n")
+            self.page.add(self.speech.opened(told.own), told.turn.id, "doubt", gap="\n\n")
             self.page.add(ended(told.text), told.turn.id, "step")
             return
-        opener = "" if OPENS_ITSELF.match(told.text) else self._pick(phrases.ONCE_MORE)
+        opener = "" if OPENS_ITSELF.match(told.text) else self.speech.pick(phrases.ONCE_MORE)
         text = opener + lowered(told.text) if opener else capital(told.text)
         self.page.add(ended(text), told.turn.id, "step", gap="\n\n")
 
     def _abandon(self, turn: Turn, standing: Sequence[Told], following: Told | None, *, briefly: bool) -> None:
         """The doubt after a step that was given up, and from where it goes on."""
-        question = self.journey.problem.question
-        own = following.own if following and following.own not in self.owned else ""
-        if following and following.bare and any(item.kind == "repeated_step" for item in turn.evidence):
-            own = ""
-        why = (
-            ""
-            if own and following and not following.bare
-            else reason(turn, self._pick, question=question, again=turn.id in self.again)
-        )
-        if own and following:
-            self.owned.add(own)
-            said = own if opens_doubt(own) else self._opened(own)
-            if following.bare and re.match(r"[\d(]", why):
-                said = f"{said.rstrip('.')}:"
-            self.page.add(said, following.turn.id, "doubt", gap="\n\n")
-            self.page.add(why, turn.id, "doubt")
+        if following and (own := self._own_doubt(turn, following)):
+            self._doubt_as_said(own, turn, following)
+            announced = True
         else:
-            self.page.add(self._opened(why), turn.id, "doubt", gap="\n\n")
-        self.plain_steps = 0
-        if not following:
-            return
-        announced = briefly or bool(own) or "Let me" in why or why.endswith("?")
-        if (
-            following.restart
-            and following.restart not in self.owned
-            and not announced
-            and _dropped(turn, standing) == 1
-        ):
-            self.owned.add(following.restart)
-            self.page.add(following.restart, following.turn.id, "bridge")
+            why = self._reason(turn)
+            self.page.add(self.speech.opened(why), turn.id, "doubt", gap="\n\n")
+            announced = briefly or "Let me" in why or why.endswith("?")
+        self.speech.plain_steps = 0
+        if following:
+            self._go_back(turn, standing, following, announced=announced)
+
+    def _own_doubt(self, turn: Turn, following: Told) -> str:
+        """The words with which the next step itself doubts this one, unless they were said or say too little."""
+        only_repeats = following.bare and any(item.kind == "repeated_step" for item in turn.evidence)
+        return "" if only_repeats or following.own in self.owned else following.own
+
+    def _doubt_as_said(self, own: str, turn: Turn, following: Told) -> None:
+        """The next step's own doubt; where that names no reason, the reason behind it."""
+        why = self._reason(turn) if following.bare else ""
+        self.owned.add(own)
+        said = self.speech.opened(own)
+        self.page.add(
+            f"{said.rstrip('.')}:" if re.match(r"[\d(]", why) else said, following.turn.id, "doubt", gap="\n\n"
+        )
+        self.page.add(why, turn.id, "doubt")
+
+    def _reason(self, turn: Turn) -> str:
+        return reason(turn, self.speech.pick, question=self.journey.problem.question, again=turn.id in self.again)
+
+    def _go_back(self, turn: Turn, standing: Sequence[Told], following: Told, *, announced: bool) -> None:
+        """From where it goes on, in the words of the next step where it has some."""
+        restart = following.restart
+        if restart and restart not in self.owned and not announced and _dropped(turn, standing) == 1:
+            self.owned.add(restart)
+            self.page.add(restart, following.turn.id, "bridge")
         else:
             self.page.add(self._back(turn, standing, following, announced=announced), turn.id, "bridge")
 
@@ -215,32 +192,31 @@ class _Teller:
         if dropped > 1 and turn.verdict.keep > 0:
             kept = landmark(standing[turn.verdict.keep - 1])
             table = phrases.BACK_TO if kept else phrases.BACK
-            return self._pick(table).format(kept=kept, count=_COUNTS.get(dropped, str(dropped)))
-        if announced or (dropped == 1 and self.dice.random() < 0.6):
+            return self.speech.pick(table).format(kept=kept, count=_COUNTS.get(dropped, str(dropped)))
+        if announced or (dropped == 1 and self.speech.dice.random() < 0.6):
             return ""
-        return self._pick(phrases.OVER if dropped > 1 else phrases.REDO)
+        return self.speech.pick(phrases.OVER if dropped > 1 else phrases.REDO)
 
     def _reflect(self, told: Told, following: Told) -> None:
         """A pause after a step that stays; the next step answers it."""
-        turn = told.turn
         gap = "\n\n" if self.in_lines or self.page.paragraph > PARAGRAPH // 2 else " "
         if following.own and following.own not in self.owned:
             self.owned.add(following.own)
-            own = following.own if opens_doubt(following.own) else self._opened(following.own)
-            self.page.add(own, following.turn.id, "reflection", gap=gap)
+            self.page.add(self.speech.opened(following.own), following.turn.id, "reflection", gap=gap)
             return
-        why = (
-            ""
-            if _DEMOTED & set(turn.rulings)
-            else in_first_person(turn.verdict.critique, allowed=self.journey.problem.question)
+        self.page.add(self._pause(told), told.turn.id, "reflection", gap=gap)
+        self.speech.plain_steps = 0
+
+    def _pause(self, told: Told) -> str:
+        """What the critic asks, in the first person; a look at the step where it has nothing to stand on."""
+        question, verdict = self.journey.problem.question, told.turn.verdict
+        why = "" if _DEMOTED & set(told.turn.rulings) else in_first_person(verdict.critique, allowed=question)
+        if why:
+            return why if why.startswith("Let me") else self.speech.joined(self.speech.pick(phrases.PAUSE), why)
+        quote = landmark(told)
+        return (
+            self.speech.pick(phrases.CHECK_EQUATION).format(quote=quote) if quote else self.speech.pick(phrases.CHECK)
         )
-        if not why:
-            quote = landmark(told)
-            why = self._pick(phrases.CHECK_EQUATION).format(quote=quote) if quote else self._pick(phrases.CHECK)
-        elif not why.startswith("Let me"):
-            why = self._joined(self._pick(phrases.PAUSE), why)
-        self.page.add(why, turn.id, "reflection", gap=gap)
-        self.plain_steps = 0
 
     def _close(self) -> None:
         answer = self.journey.answer
@@ -254,7 +230,7 @@ class _Teller:
         elsewhere = result and normal(result).rpartition("=")[2] != normal(answer)
         table = phrases.ANSWER_ALONE if elsewhere else phrases.ANSWER
         gap = "\n" if self.in_lines else " "
-        self.page.add(self._pick(table).format(answer=shown(answer)), last, "answer", gap=gap)
+        self.page.add(self.speech.pick(table).format(answer=shown(answer)), last, "answer", gap=gap)
 
     def _recap(self, answer: str) -> str:
         """What now stands, where a repaired path is a short chain of equations that ends in the answer."""
@@ -267,47 +243,11 @@ class _Teller:
         chain = list(dict.fromkeys(equation for equation in chain if equation))
         if not 2 <= len(chain) <= 4 or normal(chain[-1]).rpartition("=")[2] != normal(answer):
             return ""
-        return self._pick(phrases.RECAP).format(chain=", then ".join(chain)) if self.dice.random() < 0.3 else ""
-
-    # How it is said
-
-    def _opened(self, why: str) -> str:
-        """A doubt with its opener, unless it has one."""
-        if opens_doubt(why):
-            return why
-        return self._joined(self._pick(phrases.ASK if ASKS.match(why) else phrases.DOUBT), why)
-
-    def _joined(self, opener: str, text: str) -> str:
-        return opener + (text if opener.endswith(". ") else lowered(text, question=self.journey.problem.question))
-
-    def _connected(self, told: Told, before: Told | None) -> str:
-        """A step with a connective, where it reads better with one."""
-        text = told.text
-        if (word := OPENS_ITSELF.match(text)) or "\n" in text:
-            self.plain_steps += 1
-            self.last_word = word.group().lower() if word else ""
-            return capital(text)
-        terse = bool(BARE_MATHS.fullmatch(text.rstrip(".")))
-        chance = (0.75 if terse else 0.25) + 0.2 * self.plain_steps
-        closing = bool(self.path) and told.turn is self.path[-1]
-        if (before and answers_a_doubt(before.turn)) or (closing and not terse) or self.dice.random() > chance:
-            self.plain_steps += 1
-            return capital(text)
-        self.plain_steps = 0
-        operation = ONE_OPERATION.fullmatch(text)
-        if operation and self.dice.random() < 0.3:
-            return self._pick(phrases.BY_OPERATOR[SIGN.get(operation[1], operation[1])]) + text
-        table: tuple[str, ...]
-        if before is None:
-            table = phrases.FIRST
-        elif closing and len(self.path) > 3:
-            table = phrases.LAST
-        else:
-            table = phrases.ONWARD if terse else phrases.ONWARD_PROSE
-            if before and carries_on(before, told):
-                table = phrases.ONWARD_FROM
-        opener = self._pick(tuple(phrase for phrase in table if phrase.strip(" ,").lower() not in text))
-        return opener + lowered(text) if opener else capital(text)
+        return (
+            self.speech.pick(phrases.RECAP).format(chain=", then ".join(chain))
+            if self.speech.dice.random() < 0.3
+            else ""
+        )
 
 
 def _dropped(turn: Turn, standing: Sequence[Told]) -> int:
