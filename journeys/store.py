@@ -46,6 +46,7 @@ from journeys.tables import (
     TURNS,
     UNNARRATED,
     Counts,
+    lost_in,
     summary_row,
 )
 from journeys.tree import Tree
@@ -175,7 +176,7 @@ class Store:
         """A journey that was begun, as far as it has come."""
         row, turns = self._read(DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
         tree = self.tree(journey_id)
-        attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
+        attempt, seed, protocol, policy, policy_model, critic, critic_model, problem, broken = row
         with self._sound(journey_id):
             return Draft(
                 journey_id,
@@ -187,6 +188,7 @@ class Store:
                 critic=None if critic is None else Voice(persona=critic, model=critic_model),
                 turns=map(Turn.model_validate_json, turns),
                 tree=tree,
+                lost=lost_in(broken),
             )
 
     def journeys(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.roles import PolicyView, Proposal
+from journeys.costs import costs_of
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Journey, Problem, Voice
 from journeys.store import Store
@@ -183,6 +184,10 @@ def test_what_does_not_come_again_is_not_told() -> None:
     # Every token counts: seven steps were written and one walked three, and twelve completions of three tokens.
     assert journey.completion_tokens == 7 * 10 + 12 * 3
     assert journey.search_cost.completion_tokens == 4 * 10 + 12 * 3
+    assert {speaker: cost.completion_tokens for speaker, cost in costs_of(journey).items()} == {
+        "policy": 70,
+        "second": 36,
+    }
 
 
 def test_another_reference_chooses_the_same() -> None:
