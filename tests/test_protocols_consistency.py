@@ -51,6 +51,13 @@ def test_a_step_of_several_lines_and_sentences_is_cut_between_them() -> None:
     ]
 
 
+def test_a_step_with_code_is_shown_whole_or_not_at_all() -> None:
+    solution = ["```python\na = 2 + 3\nb = a + 4\n```", "```python\nprint(b)\n```", "Answer: 9"]
+    for cut in (0.1, 0.3, 0.5, 0.7, 0.9):
+        (shown,) = beginnings(solution, Consistency(cuts=1, shortest=cut, longest=cut))
+        assert list(shown) == solution[: len(shown)]
+
+
 @given(st.lists(st.text(), max_size=8), st.floats(0, 0.99), st.floats(0, 0.99), st.integers(1, 6))
 def test_the_end_of_a_solution_is_never_shown(steps: list[str], one: float, other: float, cuts: int) -> None:
     whole = " ".join(" ".join(steps).split())
