@@ -82,7 +82,7 @@ async def score_samples(
         nonlocal lost, last_error
         for sample in waiting:
             try:
-                scores = await reward.score(sample.question, steps_of(sample.text))
+                scores = (await reward.score(sample.question, steps_of(sample.text))).scores
             except PromptTooLong:
                 scores = []
             except EngineError as error:

@@ -147,6 +147,7 @@ class Company:
             voices=self.voices,
             second=self._second_policy(),
             second_voice=self.second_voice,
+            reward_name=self.reward.model_name if self.reward else "",
             seed=self.settings.seed,
         )
 

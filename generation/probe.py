@@ -103,7 +103,7 @@ def _work(wanted: list[tuple[str, int]], *, journeys: Store, finishes: Store, co
 def _draft(journey: Journey, judged: Turn, *, voice: Voice, seed: int) -> Draft:
     """The journey as it stood behind the judged step, which stands. What came before costs the finish nothing."""
     verdict = NEUTRAL if judged.answer is None else Verdict(move=Move.TERMINATE)
-    free = {"policy_cost": Cost(), "critic_cost": Cost()}
+    free = {"policy_cost": Cost(), "second_cost": None, "critic_cost": Cost()}
     before = [turn.model_copy(update=free) for turn in journey.turns[: judged.id]]
     begun = [*before, judged.model_copy(update=free | {"verdict": verdict, "said": None, "rulings": ()})]
     return Draft(

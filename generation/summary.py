@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from generation.alarms import alarms_in
+from generation.spending import Spending
 from journeys.exports import ExportCounts
 from journeys.record import Journey, Move
 from journeys.store import Store
@@ -21,7 +22,7 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
     counts: Counter[str] = Counter()
     moves: Counter[str] = Counter()
     rulings: Counter[str] = Counter()
-    tokens: Counter[str] = Counter()
+    spending = Spending()
     problems: set[str] = set()
     for journey in store.journeys():
         problems.add(journey.problem.id)
@@ -35,15 +36,8 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
             counts["turns"] += 1
             counts["cut_off_steps"] += turn.finish == "length"
             counts["empty_steps"] += not turn.step
-            for role, cost in (("policy", turn.policy_cost), ("critic", turn.critic_cost)):
-                tokens[f"{role}_prompt"] += cost.prompt_tokens
-                tokens[f"{role}_completion"] += cost.completion_tokens
-                tokens["cached"] += cost.cached_tokens
-        tokens["search_prompt"] += journey.search_cost.prompt_tokens
-        tokens["search_completion"] += journey.search_cost.completion_tokens
-        tokens["cached"] += journey.search_cost.cached_tokens
-    journeys = counts["journeys"]
-    completion = tokens["policy_completion"] + tokens["critic_completion"] + tokens["search_completion"]
+        spending.add(journey)
+    journeys, completion = counts["journeys"], spending.completion
     accepted = exported.accepted
     return {
         "problems": len(problems),
@@ -64,12 +58,7 @@ def summarize_run(store: Store, *, exported: ExportCounts, seconds: float, fault
         "cut_off_steps": counts["cut_off_steps"],
         "empty_steps": counts["empty_steps"],
         "engine_faults": dict(sorted(faults.items())),
-        "tokens": {
-            "prompt": tokens["policy_prompt"] + tokens["critic_prompt"] + tokens["search_prompt"],
-            "completion": completion,
-            "cached": tokens["cached"],
-            **{name: tokens[name] for name in sorted(tokens) if name != "cached"},
-        },
+        **spending.told(),
         "tokens_per_accepted": round(completion / accepted) if accepted else None,
         "tokens_per_solved": round(completion / counts["solved"]) if counts["solved"] else None,
         "turns_per_solved": round(counts["turns"] / counts["solved"], 2) if counts["solved"] else None,
@@ -142,6 +131,17 @@ def summary_table(summary: dict[str, Any]) -> Table:
         ),
         ("time", f"{summary['seconds']:.0f} s", f"{tokens['completion'] / max(summary['seconds'], 0.1):.0f} tokens/s"),
     ]
+    if tokens["second_completion"]:
+        told = ", ".join(f"{name} {tokens[f'{name}_completion']:,}" for name in ("policy", "second", "critic"))
+        rows.append(("  by speaker", "", told))
+    if (reward := summary["reward_model"])["calls"]:
+        rows.append(
+            ("reward model", f"{reward['tokens_read']:,}", f"tokens read, none written; {reward['seconds']:.0f} s")
+        )
+    if tokens["lost_completion"]:
+        rows.append(
+            ("  lost to faults", f"{tokens['lost_completion']:,}", "of the tokens; their replies stand nowhere")
+        )
     if summary["engine_error"] or summary["engine_faults"]:
         faults = ", ".join(f"{name} {count}" for name, count in summary["engine_faults"].items())
         rows.append(("engine errors", f"{summary['engine_error']}", faults))

@@ -83,7 +83,7 @@ assistant's unfinished one, to be rendered with `continue_final_message=True`; `
 in the middle of a thought, and so should be trained without an end-of-text token.
 
 In `step_labels`, unknown steps are never labelled: they stand in `prompt`. `steps` and `ratings` hold the whole branch
-with 1, 0 (unknown) and -1, `whys` and `sources` say who knows.
+with 1, 0 (unknown) and -1, `whys` and `sources` say who knows (`labeller`: the people who rated a ready tree's steps).
 """
 
 

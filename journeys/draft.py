@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from journeys.costs import Costs, costs_of_tree, costs_of_turns
 from journeys.record import (
     Cost,
     Journey,
@@ -53,8 +54,10 @@ class Draft:
         policy: Voice,
         critic: Voice | None = None,
         second: Voice | None = None,
+        reward: str = "",
         turns: Iterable[Turn] = (),
         tree: Tree | None = None,
+        lost: Costs | None = None,
     ) -> None:
         self.id = journey_id
         self.problem = problem
@@ -64,6 +67,9 @@ class Draft:
         self.policy = policy
         self.critic = critic
         self.second = second
+        self.reward = reward
+        self.lost: Costs = lost or {}
+        """What replies took that an engine's fault kept from becoming turns or a tree; counts for no budget."""
         self.turns: list[Turn] = []
         self.path: list[Turn] = []
         self.abandoned: list[Turn] = []
@@ -89,6 +95,13 @@ class Draft:
         """The turn whose critique the next step must answer."""
         last = self.turns[-1] if self.turns else None
         return last if last and last.verdict.move in (Move.BACKTRACK, Move.REFLECT) else None
+
+    @property
+    def costs(self) -> Costs:
+        """What its turns and its tree took so far, by speaker."""
+        if self.tree is not None:
+            return costs_of_tree(self.tree, reward=self.reward)
+        return costs_of_turns(self.turns, reward=self.reward)
 
     def add(self, turn: Turn) -> None:
         """Append a turn and move the head by its verdict.
@@ -124,6 +137,7 @@ class Draft:
             policy=self.policy,
             critic=self.critic,
             second=self.second,
+            reward=self.reward,
             turns=self.turns[:count],
         )
 
@@ -170,20 +184,27 @@ class Draft:
             policy=self.policy,
             critic=self.critic,
             second=self.second,
+            reward=self.reward,
             turns=tuple(self.turns),
             stop_reason=stop_reason,
             verification=verification,
             lucky=lucky,
             error=error,
-            search_cost=self._search_cost(),
+            lost=self.lost,
+            **self._search_costs(self.tree) if self.tree else {},
         )
 
-    def _search_cost(self) -> Cost:
-        """Of the steps of the tree that are not among the turns."""
-        total = self.tree.cost if self.tree else Cost()
-        for turn in self.turns if self.tree else ():
-            total = total.minus(turn.policy_cost).minus(turn.critic_cost)
-        return total
+    def _search_costs(self, tree: Tree) -> dict[str, Cost]:
+        """Of the steps of the tree that are not among the turns, and of what a second policy made of them."""
+        steps = judge = second = Cost()
+        for node in tree.nodes:
+            steps, judge = steps.plus(node.policy_cost), judge.plus(node.judge_cost)
+        for turn in self.turns:
+            steps, judge = steps.minus(turn.policy_cost), judge.minus(turn.critic_cost)
+        for completion in tree.completions:
+            second = second.plus(completion.cost)
+        total = steps.plus(judge).plus(second)
+        return {"search_cost": total, "search_second_cost": second, "search_judge_cost": judge}
 
 
 Status = Literal["growing", "finished", "broken"]

@@ -149,7 +149,7 @@ class _Exporter:
                 if _sound(thought, may_lack={"no_answer"}) and not breaks_tags(thought.text, self.settings):
                     wrong.append((journey, thought))
             if refusal != "contaminated":
-                for row in step_labels(journey, accepted=refusal is None):
+                for row in step_labels(journey, accepted=refusal is None, tree=self._tree(journey)):
                     yield "step_labels", row
                 yield from self._searched(journey)
         for pair in outcome_pairs(right, wrong, self.settings):

@@ -114,6 +114,8 @@ class Cost(Record):
         )
 
 
+Speaker = Literal["policy", "second", "critic", "reward"]
+"""Whose calls cost something; see journeys/costs.py."""
 Author = Literal["policy", "second", "both"]
 """Who wrote a step; `both` where two policies wrote the same."""
 
@@ -159,6 +161,8 @@ class Turn(Record):
     rival: Rival | None = None
     """What else was written here, where two policies debate and only one step goes on."""
     policy_cost: Cost = Cost()
+    second_cost: Cost | None = None
+    """Of `policy_cost`, what the second policy took; None where it was not asked."""
     critic_cost: Cost = Cost()
 
     @property
@@ -210,6 +214,8 @@ class Journey(Record):
     critic: Voice | None = None
     second: Voice | None = None
     """The other policy, where the protocol has two."""
+    reward: str = ""
+    """The reward model that scored its steps, if one did; what judges cost is then its cost."""
     turns: tuple[Turn, ...]
     stop_reason: StopReason
     verification: Verification | None = None
@@ -219,6 +225,12 @@ class Journey(Record):
     """What the engine said when `stop_reason` is `engine_error`."""
     search_cost: Cost = Cost()
     """Of steps that a search tried and the journey does not hold; see journeys/tree.py."""
+    search_second_cost: Cost | None = None
+    """Of `search_cost`, what the second policy took."""
+    search_judge_cost: Cost | None = None
+    """Of `search_cost`, what judging took."""
+    lost: dict[Speaker, Cost] = Field(default_factory=dict)
+    """Of replies that stand nowhere, because an engine gave out before they became a turn or a tree."""
 
     @property
     def outcome(self) -> Outcome:
@@ -254,13 +266,16 @@ class Journey(Record):
     @property
     def completion_tokens(self) -> int:
         walked = sum(t.policy_cost.completion_tokens + t.critic_cost.completion_tokens for t in self.turns)
-        return walked + self.search_cost.completion_tokens
+        lost = sum(cost.completion_tokens for cost in self.lost.values())
+        return walked + self.search_cost.completion_tokens + lost
 
     def canonical(self) -> str:
         """JSON without what depends on the machine: equal for equal seeds, config and engine outputs."""
         machine = {"seconds", "cached_tokens"}
-        costs: dict[str, Any] = {"policy_cost": machine, "critic_cost": machine}
-        return self.model_dump_json(exclude={"turns": {"__all__": costs}, "search_cost": machine})
+        costs: dict[str, Any] = dict.fromkeys(("policy_cost", "second_cost", "critic_cost"), machine)
+        searched = dict.fromkeys(("search_cost", "search_second_cost", "search_judge_cost"), machine)
+        # Faults are the machine's too: a journey that was taken up behind one is the one that had none.
+        return self.model_dump_json(exclude={"turns": {"__all__": costs}, "lost": True, **searched})
 
     def digest(self) -> str:
         return hashlib.sha256(self.canonical().encode()).hexdigest()

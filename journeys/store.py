@@ -27,7 +27,7 @@ from journeys import tables
 from journeys.database import connect, hold_writer_lock, one_line_errors
 from journeys.draft import Draft, Status
 from journeys.record import Journey, Outcome, Problem, Turn, Voice
-from journeys.tables import Counts, summary_row
+from journeys.tables import Counts, lost_in, summary_row
 from journeys.tree import Tree
 from journeys.write_buffer import WriteBuffer
 from settings import UserError
@@ -136,7 +136,7 @@ class Store:
         """A journey that was begun, as far as it has come."""
         row, turns = self._read(tables.DRAFT_ROW, (journey_id,))[0], self._turns(journey_id)
         tree = self.tree(journey_id)
-        attempt, seed, protocol, policy, policy_model, critic, critic_model, problem = row
+        attempt, seed, protocol, policy, policy_model, critic, critic_model, problem, broken = row
         with self._sound(journey_id):
             return Draft(
                 journey_id,
@@ -148,6 +148,7 @@ class Store:
                 critic=None if critic is None else Voice(persona=critic, model=critic_model),
                 turns=map(Turn.model_validate_json, turns),
                 tree=tree,
+                lost=lost_in(broken),
             )
 
     def journeys(

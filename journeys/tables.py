@@ -1,8 +1,10 @@
 """The store's tables, the statements that touch them, and what their columns say of a journey."""
 
+import json
 from typing import Any
 
-from journeys.record import Journey, Move, Outcome, Record, removals
+from journeys.costs import Costs, costs_of
+from journeys.record import Cost, Journey, Move, Outcome, Record, removals
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -25,7 +27,7 @@ CREATE TABLE journeys (
     critic_persona TEXT,                    -- null where nobody judged
     critic_model TEXT,
     status TEXT NOT NULL DEFAULT 'growing' CHECK (status IN ('growing', 'finished', 'broken')),
-    outcome TEXT,                           -- this and all below: null until the journey ends
+    outcome TEXT,                           -- this and all below: null until the journey ends, or breaks
     stop_reason TEXT,
     turns INTEGER,
     path_length INTEGER,
@@ -34,7 +36,7 @@ CREATE TABLE journeys (
     terminates INTEGER,
     errors_removed INTEGER,                 -- turns that left the path and carried fatal evidence
     parse_failures INTEGER,
-    prompt_tokens INTEGER,
+    prompt_tokens INTEGER,                  -- of models that write; what a reward model read is in the json
     completion_tokens INTEGER,
     seconds REAL,                           -- in model calls
     lucky INTEGER,
@@ -105,7 +107,8 @@ class Counts(Record):
 
 def summary_row(journey: Journey) -> tuple[Any, ...]:
     """What the columns from `outcome` to `hinted` say of a journey."""
-    costs = [cost for turn in journey.turns for cost in (turn.policy_cost, turn.critic_cost)] + [journey.search_cost]
+    costs = costs_of(journey)
+    written = [cost for speaker, cost in costs.items() if speaker != "reward"]
     removed = [turn for _, branch in removals(journey.turns) for turn in branch]
     return (
         journey.outcome,
@@ -117,12 +120,18 @@ def summary_row(journey: Journey) -> tuple[Any, ...]:
         journey.count(Move.TERMINATE),
         sum(any(found.fatal for found in turn.evidence) for turn in removed),
         sum("parse_failure" in turn.rulings for turn in journey.turns),
-        sum(cost.prompt_tokens for cost in costs),
-        sum(cost.completion_tokens for cost in costs),
-        sum(cost.seconds for cost in costs),
+        sum(cost.prompt_tokens for cost in written),
+        sum(cost.completion_tokens for cost in written),
+        sum(cost.seconds for cost in costs.values()),
         bool(journey.lucky),
         journey.hinted,
     )
+
+
+def lost_in(body: str | None) -> Costs:
+    """What a journey that broke had lost by then, from its stored JSON; nothing where there is none."""
+    lost = json.loads(body).get("lost", {}) if body else {}
+    return {speaker: Cost.model_validate(cost) for speaker, cost in lost.items()}
 
 
 # Each statement touches exactly one row, unless it contradicts what is stored: then none.
@@ -134,7 +143,7 @@ BEGIN = """
 INSERT INTO journeys (id, problem_id, position, attempt, seed, family, protocol,
                       policy_persona, policy_model, critic_persona, critic_model)
 VALUES (?, ?, (SELECT position FROM problems WHERE id = ?), ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET status = 'growing', outcome = NULL, json = NULL
+ON CONFLICT (id) DO UPDATE SET status = 'growing', outcome = NULL
 WHERE status <> 'finished' AND problem_id = excluded.problem_id AND seed = excluded.seed"""
 ADD_TURN = """
 INSERT INTO turns (journey_id, id, json) VALUES (?, ?, ?)
@@ -157,7 +166,7 @@ TURNS = "SELECT json FROM turns WHERE journey_id = ? ORDER BY id"
 JOURNEY_ROW = """
 SELECT journeys.json, problems.json FROM journeys JOIN problems ON problems.id = problem_id WHERE journeys.id = ?"""
 DRAFT_ROW = """
-SELECT attempt, seed, protocol, policy_persona, policy_model, critic_persona, critic_model, problems.json
+SELECT attempt, seed, protocol, policy_persona, policy_model, critic_persona, critic_model, problems.json, journeys.json
 FROM journeys JOIN problems ON problems.id = problem_id WHERE journeys.id = ?"""
 COUNT = """
 SELECT (SELECT COUNT(*) FROM problems),

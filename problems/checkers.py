@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from journeys.code import code_in, spoken
 from journeys.record import Evidence, Problem
+from problems.derivations import adds_up, terms_of
 from problems.equations import Equation, equations
 from problems.gym import ARITHMETIC_TASKS
 from problems.numbers import plain_number
@@ -155,7 +156,8 @@ def lucky_reasons(problem: Problem, steps: Sequence[str], answer: str, *, printe
     """Why a right final answer does not follow from the path; empty when it does, or when nobody can tell.
 
     A false equation that still stands is a reason for every problem. That no equation yields the answer is a reason
-    only where the answer is a number and the problem asks for arithmetic: letters are counted without equations.
+    only where the answer is a number and the problem asks for arithmetic: letters are counted without equations. That
+    true equations add up other numbers than the question's is one where the question is a plain sum.
 
     Args:
         printed: what the code of the steps printed; a program that computes something may yield the answer too.
@@ -166,6 +168,9 @@ def lucky_reasons(problem: Problem, steps: Sequence[str], answer: str, *, printe
     computed = _computes(steps) and value in map(plain_number, re.findall(r"-?\d[\d,]*(?:\.\d+)?", printed))
     if value is not None and _is_arithmetical(problem, path) and not computed and not _yields(path, value):
         reasons.append("no equation on the path yields the answer")
+    terms = None if reasons or computed or value is None else terms_of(problem.question)
+    if terms and value is not None and not adds_up(terms, path, value):
+        reasons.append("the numbers that were added up are not those of the question")
     return tuple(dict.fromkeys(reasons))
 
 

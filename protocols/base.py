@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from agents.persona import Trust
 from agents.roles import Critic, Policy
+from engines.rewards.contract import Reading
 from journeys.draft import Budgets, Draft
 from journeys.record import Evidence, Journey, Problem, Turn, Verification
 from journeys.tree import Tree
@@ -32,7 +33,7 @@ class Referee(Protocol):
 class RewardModel(Protocol):
     """Says how right each step is, from 0 to 1, and never why; `engines.rewards` has the real ones."""
 
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]: ...
+    async def score(self, question: str, steps: Sequence[str]) -> Reading: ...
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ The released selector is given the gold answer and asks whether any survivor equ
 numbers that stand for answers: there is no parameter through which a reference could come.
 
 Beginnings end with a whole line or sentence. The paper masks words and its text steps, but a policy that writes a step
-at a time has to be handed whole ones.
+at a time has to be handed whole ones. A step with code is shown whole or not at all, with what it printed; code of the
+second policy is run behind that, and a completion whose code fails comes to no answer.
 """
 
 import asyncio
@@ -20,8 +21,9 @@ from typing import Literal, Self, assert_never
 from pydantic import Field, model_validator
 
 from agents.roles import PolicyView
+from journeys.code import code_failed, code_in
 from journeys.draft import Draft
-from journeys.record import Cost, Move, Turn, Verdict, seed_for
+from journeys.record import Cost, Evidence, Move, Turn, Verdict, seed_for
 from journeys.stitching.prose import sentences
 from journeys.tree import Completion, Node, Tree
 from protocols.base import Cast
@@ -62,11 +64,20 @@ class Solution:
     leaf: int
     steps: tuple[str, ...]
     answer: str | None
+    evidence: tuple[tuple[Evidence, ...], ...]
+    """What was found about each step; its code's output is shown with it."""
     confidence: float = 1.0
 
     @classmethod
     def of(cls, way: Sequence[Node], *, confidence: float = 1.0) -> Self:
-        return cls(way[-1].id, tuple(node.step for node in way), way[-1].answer, confidence)
+        steps, evidence = tuple(node.step for node in way), tuple(node.evidence for node in way)
+        return cls(way[-1].id, steps, way[-1].answer, evidence, confidence)
+
+    @property
+    def found(self) -> tuple[tuple[Evidence, ...], ...]:
+        """What was found about each of its pieces; only a piece that is a whole step of code has something."""
+        steps = zip(self.steps, self.evidence, strict=True)
+        return tuple(found if code_in(piece) else () for step, found in steps for piece in _pieces(step))
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,7 @@ async def second_opinions(
 
 def beginnings(steps: Sequence[str], settings: Consistency) -> list[tuple[str, ...]]:
     """What the second policy is shown of a solution, cut by cut."""
-    pieces = [sentence for step in steps for line in step.splitlines() for sentence in sentences(line.strip())]
+    pieces = [piece for step in steps for piece in _pieces(step)]
     words = [len(piece.split()) for piece in pieces]
     spread = (settings.longest - settings.shortest) / max(1, settings.cuts - 1)
     found = []
@@ -179,6 +190,13 @@ def beginnings(steps: Sequence[str], settings: Consistency) -> list[tuple[str, .
         most = (settings.shortest + cut * spread) * sum(words) + 1e-9
         found.append(tuple(piece for place, piece in enumerate(pieces) if sum(words[: place + 1]) <= most))
     return found
+
+
+def _pieces(step: str) -> list[str]:
+    """A step's sentences; one with code is a single piece, for half a program does not run."""
+    if code_in(step):
+        return [step]
+    return [sentence for line in step.splitlines() for sentence in sentences(line.strip())]
 
 
 def survives(completions: Sequence[Completion], settings: Consistency) -> bool:
@@ -217,17 +235,22 @@ async def _completed(
     if cast.second is None:
         raise ValueError("mutual consistency needs a second policy in the cast")
     number, cut = place
-    path = [_turn(number * MOST_PIECES + n, piece, n) for n, piece in enumerate(shown)]
+    found = solution.found
+    path = [_turn(number * MOST_PIECES + n, piece, n, found[n]) for n, piece in enumerate(shown)]
     name = f"{draft.id}~second.{solution.leaf}.{cut}"
-    cost, answer = Cost(), None
+    cost, answer, failed = Cost(), None, False
     most = max(1, cast.budgets.max_turns - len(shown))
-    while answer is None and len(path) < len(shown) + most and cost.completion_tokens < settings.max_tokens:
+    while (
+        answer is None and not failed and len(path) < len(shown) + most and cost.completion_tokens < settings.max_tokens
+    ):
         seen, seed = tuple(path), seed_for(draft.seed, name, len(path), "second")
         proposal = await cast.second.propose(
             PolicyView(journey_id=name, question=draft.problem.question, path=seen, turns=seen, seed=seed)
         )
-        cost, answer = cost.plus(proposal.cost), cast.referee.answer_in(proposal.step)
-        path.append(_turn(number * MOST_PIECES + len(path), proposal.step, len(path)))
+        evidence = await _ran(draft, cast, seen, proposal.step)
+        cost, failed = cost.plus(proposal.cost), code_failed(evidence) is not None
+        answer = None if failed else cast.referee.answer_in(proposal.step)
+        path.append(_turn(number * MOST_PIECES + len(path), proposal.step, len(path), evidence))
     return Completion(
         leaf=solution.leaf,
         shown=tuple(shown),
@@ -238,5 +261,13 @@ async def _completed(
     )
 
 
-def _turn(id: int, step: str, place: int) -> Turn:
-    return Turn(id=id, parent=id - 1 if place else None, step=step, verdict=Verdict(move=Move.CONTINUE))
+async def _ran(draft: Draft, cast: Cast, path: Sequence[Turn], step: str) -> tuple[Evidence, ...]:
+    """What came of a step's code. Of other steps nothing is asked: agreement alone speaks for a completion."""
+    if not code_in(step):
+        return ()
+    return await cast.referee.check(question=draft.problem.question, path=path, step=step, abandoned=())
+
+
+def _turn(id: int, step: str, place: int, evidence: tuple[Evidence, ...]) -> Turn:
+    parent = id - 1 if place else None
+    return Turn(id=id, parent=parent, step=step, evidence=evidence, verdict=Verdict(move=Move.CONTINUE))

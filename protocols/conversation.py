@@ -7,7 +7,7 @@ from typing import assert_never
 from agents.persona import Trust
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from journeys.draft import Draft
-from journeys.record import Author, Evidence, Journey, Move, Rival, Turn, Verdict, Verification, seed_for
+from journeys.record import Author, Cost, Evidence, Journey, Move, Rival, Turn, Verdict, Verification, seed_for
 from protocols.base import Cast
 from protocols.reflection import forced, may_reflect
 from protocols.rules import REFUSED, Ruled, Rules, refused, ruled
@@ -136,8 +136,15 @@ async def slips_in(judgement: Judgement, cast: Cast) -> tuple[Evidence, ...]:
     return await cast.referee.check(question="", path=(), step=judgement.verdict.critique, abandoned=())
 
 
-def add_turn(draft: Draft, considered: Considered, *, by: Author = "policy", rival: Rival | None = None) -> Turn:
-    """Put the turn into the draft and return it."""
+def add_turn(
+    draft: Draft,
+    considered: Considered,
+    *,
+    by: Author = "policy",
+    rival: Rival | None = None,
+    second_cost: Cost | None = None,
+) -> Turn:
+    """Put the turn into the draft and return it. `second_cost`: the second policy's share of what writing it took."""
     proposal, judgement, (verdict, rulings) = considered.proposal, considered.judgement, considered.ruled
     awaiting = draft.awaiting_reply
     turn = Turn(
@@ -155,6 +162,7 @@ def add_turn(draft: Draft, considered: Considered, *, by: Author = "policy", riv
         by=by,
         rival=rival,
         policy_cost=proposal.cost,
+        second_cost=second_cost,
         critic_cost=judgement.cost,
     )
     draft.add(turn)

@@ -18,7 +18,7 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from journeys.draft import Budgets, Draft
-from journeys.record import Author, Journey, Move, Rival, Turn, Verification, seed_for
+from journeys.record import Author, Cost, Journey, Move, Rival, Turn, Verification, seed_for
 from journeys.stitching.prose import normal
 from protocols.base import Cast, Role
 from protocols.conversation import Considered, add_turn, ask_critic, consider, ended, propose, verified
@@ -47,7 +47,7 @@ class Debate(Settings):
             before = draft.until(len(draft.turns) - 1) if halfway else draft
             told, verification = await _round(before, cast)
             for one in told[1 if halfway else 0 :]:
-                yield add_turn(draft, one.considered, by=one.by, rival=one.rival)
+                yield add_turn(draft, one.considered, by=one.by, rival=one.rival, second_cost=one.second_cost)
             if verification is not None:
                 yield ended(draft, cast, verification)
                 return
@@ -60,6 +60,8 @@ class _Side:
     by: Author
     considered: Considered
     rival: Rival | None = None
+    second_cost: Cost | None = None
+    """Of what writing took here, the second policy's share."""
 
     @property
     def refuted(self) -> bool:
@@ -71,14 +73,15 @@ async def _round(draft: Draft, cast: Cast) -> tuple[tuple[_Side, ...], Verificat
     first, second = await asyncio.gather(propose(draft, cast), propose(draft, cast, "second"))
     if _said(first.step) == _said(second.step):
         shared = first.model_copy(update={"cost": first.cost.plus(second.cost)})
-        agreed = _Side("both", await consider(draft, cast, shared, judge=ask_critic, trust=cast.trust))
+        considered = await consider(draft, cast, shared, judge=ask_critic, trust=cast.trust)
+        agreed = _Side("both", considered, second_cost=second.cost)
         stands, verification = await _verified(draft, cast, agreed)
         return (stands,), verification
     judged = await asyncio.gather(
         consider(draft, cast, first, judge=ask_critic, trust=cast.trust),
         consider(draft, cast, second, judge=partial(ask_critic, by="second"), trust=cast.trust),
     )
-    mine, other = _Side("policy", judged[0]), _Side("second", judged[1])
+    mine, other = _Side("policy", judged[0]), _Side("second", judged[1], second_cost=second.cost)
     if mine.refuted != other.refuted:
         lost, stands = (mine, other) if mine.refuted else (other, mine)
     else:
@@ -135,7 +138,8 @@ def _beside(stands: _Side, other: _Side) -> _Side:
     )
     proposal = mine.proposal.model_copy(update={"cost": mine.proposal.cost.plus(lost.proposal.cost)})
     judgement = mine.judgement.model_copy(update={"cost": mine.judgement.cost.plus(lost.judgement.cost)})
-    return replace(stands, considered=replace(mine, proposal=proposal, judgement=judgement), rival=rival)
+    both = replace(mine, proposal=proposal, judgement=judgement)
+    return replace(stands, considered=both, rival=rival, second_cost=stands.second_cost or other.second_cost)
 
 
 def _halfway(draft: Draft) -> bool:

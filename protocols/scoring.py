@@ -9,7 +9,6 @@ A reward model gives no reason. A step that it refutes ends its branch, and no d
 """
 
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Literal
 
 from agents.roles import CriticView, Proposal
@@ -70,10 +69,10 @@ async def by_reward(view: CriticView, proposal: Proposal, cast: Cast) -> Score:
         return Score(value=0.0, reason=found.detail, refuted=True)
     if not proposal.step:
         return Score(value=0.0)
-    began = perf_counter()
-    value = (await cast.reward.score(view.question, [*(turn.step for turn in view.path), proposal.step]))[-1]
+    reading = await cast.reward.score(view.question, [*(turn.step for turn in view.path), proposal.step])
+    value = reading.scores[-1]
     refuted = cast.refuted_below is not None and value < cast.refuted_below
-    return Score(value=value, refuted=refuted, cost=Cost(calls=1, seconds=perf_counter() - began))
+    return Score(value=value, refuted=refuted, cost=reading.cost)
 
 
 VALUES = {Move.CONTINUE: 1.0, Move.TERMINATE: 1.0, Move.REFLECT: 0.5, Move.BACKTRACK: 0.0}

@@ -24,10 +24,13 @@ from agents.roles import (
     StepMessage,
     VerdictMessage,
 )
+from engines.errors import EngineError
+from journeys.costs import together, without
 from journeys.draft import Budgets, Draft
-from journeys.record import Journey, Problem, Turn, Voice
+from journeys.record import Journey, Problem, Speaker, Turn, Voice
 from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys, Referee, RewardModel
+from protocols.bill import Bill, BilledReward
 
 
 class ProblemMessage(StructuredMessage[Problem]):
@@ -77,13 +80,18 @@ class JourneyTeam(Team):
         voices: tuple[Voice, Voice | None] = (Voice(persona="", model=""), None),
         second: ChatAgent | None = None,
         second_voice: Voice | None = None,
+        reward_name: str = "",
         seed: int = 0,
     ) -> None:
         self._protocol = protocol
         # A role never points back to its team: a team without reference cycles is freed the moment it is dropped.
-        self._roles = [_Role(agent) for agent in (policy, critic, second) if agent is not None]
+        speakers: tuple[tuple[Speaker, ChatAgent | None], ...]
+        speakers = (("policy", policy), ("critic", critic), ("second", second))
+        self._bill = Bill()
+        self._roles = [_Role(agent, speaker, self._bill) for speaker, agent in speakers if agent is not None]
         self._voices = voices
         self._second_voice = second_voice
+        self._reward_name = reward_name
         self._seed = seed
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
@@ -95,7 +103,7 @@ class JourneyTeam(Team):
             trust=trust,
             reflection=reflection,
             second=self._roles[-1] if second else None,
-            reward=reward,
+            reward=BilledReward(reward, self._bill) if reward else None,
             refuted_below=refuted_below,
         )
         self.draft: Draft | None = None
@@ -135,7 +143,8 @@ class JourneyTeam(Team):
         """Yield a `TurnMessage` for each turn, then the `TaskResult`; its stop reason is the journey's.
 
         Raises:
-            EngineError: a model could not be reached. The draft keeps its turns; run again without a task to go on.
+            EngineError: a model could not be reached. The draft keeps its turns, and knows what was spent beside them
+                (`lost`); run again without a task to go on.
             ValueError: there is no task and nothing to go on with.
         """
         for role in self._roles:
@@ -150,7 +159,7 @@ class JourneyTeam(Team):
         if self.draft is None:
             raise ValueError("a journey needs a problem: pass task=...")
         self.journey = None
-        async for event in self._protocol.grow(self.draft, self._cast):
+        async for event in self._grown(self.draft):
             if isinstance(event, Journey):
                 self.journey = event
                 continue
@@ -163,8 +172,20 @@ class JourneyTeam(Team):
             await self._may_go_on.wait()
         yield TaskResult(messages=messages, stop_reason=self.journey.stop_reason if self.journey else None)
 
+    async def _grown(self, draft: Draft) -> AsyncGenerator[Turn | Journey | Tree, None]:
+        """What the protocol yields. Where an engine gives out, the draft is told what was spent and stands nowhere."""
+        before = draft.costs
+        self._bill.clear()
+        try:
+            async for event in self._protocol.grow(draft, self._cast):
+                yield event
+        except EngineError:
+            draft.lost = together(draft.lost, without(self._bill.costs, without(draft.costs, before)))
+            raise
+
     def continue_from(self, draft: Draft) -> None:
         """Make `draft` the journey that the next `run` without a task goes on with."""
+        draft.reward = self._reward_name or draft.reward
         draft.second = self._second_voice or draft.second  # the store's rows have no place for it; the recipe binds it
         self.draft, self.journey = draft, None
 
@@ -212,6 +233,7 @@ class JourneyTeam(Team):
             policy=policy,
             critic=critic,
             second=self._second_voice,
+            reward=self._reward_name,
             turns=turns,
         )
 
@@ -219,8 +241,10 @@ class JourneyTeam(Team):
 class _Role:
     """An agent as the protocol sees it: somebody to ask, in typed messages."""
 
-    def __init__(self, agent: ChatAgent) -> None:
+    def __init__(self, agent: ChatAgent, speaker: Speaker, bill: Bill) -> None:
         self.agent = agent
+        self._speaker = speaker
+        self._bill = bill
         self.token = CancellationToken()
 
     async def propose(self, view: PolicyView) -> Proposal:
@@ -228,6 +252,7 @@ class _Role:
         reply = (await self.agent.on_messages([question], self.token)).chat_message
         if not isinstance(reply, StepMessage):
             raise TypeError(f"agent {self.agent.name!r} answered with {type(reply).__name__}, not a StepMessage")
+        self._bill.add(self._speaker, reply.content.cost)
         return reply.content
 
     async def judge(self, view: CriticView) -> Judgement:
@@ -235,6 +260,7 @@ class _Role:
         reply = (await self.agent.on_messages([question], self.token)).chat_message
         if not isinstance(reply, VerdictMessage):
             raise TypeError(f"agent {self.agent.name!r} answered with {type(reply).__name__}, not a VerdictMessage")
+        self._bill.add(self._speaker, reply.content.cost)
         return reply.content
 
 

@@ -15,7 +15,7 @@ from training_material import one_thread, tiny_model  # noqa: F401  (an autouse 
 from transformers import AutoTokenizer
 
 from engines.errors import EngineDead, EngineError, MalformedReply, PromptTooLong
-from engines.rewards.contract import RewardSettings
+from engines.rewards.contract import Reading, RewardSettings
 from engines.rewards.layouts import Chain, MathShepherdLayout, PPMLayout, SkyworkLayout
 from engines.rewards.local import LocalReward
 from engines.rewards.open import open_reward
@@ -40,7 +40,7 @@ def scored(folder: Path, *asked: tuple[str, Sequence[str]], **keys: Any) -> list
         reward = open_reward(RewardSettings.model_validate({"model": str(folder), "dtype": "float32"} | keys))
         await reward.start()
         try:
-            return list(await asyncio.gather(*(reward.score(*one) for one in asked)))
+            return [read.scores for read in await asyncio.gather(*(reward.score(*one) for one in asked))]
         finally:
             await reward.close()
 
@@ -109,6 +109,23 @@ def test_questions_that_arrive_together_share_batches_and_get_the_scores_they_ge
     assert scored(skywork, (QUESTION, [])) == [[]]
 
 
+def test_what_was_read_for_the_scores_is_told_and_nothing_was_written(skywork: Path) -> None:
+    chain = SkyworkLayout(AutoTokenizer.from_pretrained(skywork)).chain(QUESTION, STEPS)
+
+    async def ask() -> list[Reading]:
+        reward = LocalReward(RewardSettings(model=str(skywork), dtype="float32"))
+        await reward.start()
+        try:
+            # In one batch with a longer one: padding is not read.
+            return list(await asyncio.gather(reward.score(QUESTION, STEPS), reward.score("x" * 90, STEPS)))
+        finally:
+            await reward.close()
+
+    cost = asyncio.run(ask())[0].cost
+    assert (cost.prompt_tokens, cost.completion_tokens, cost.calls) == (len(chain.ids), 0, 1)
+    assert cost.seconds > 0
+
+
 def test_a_chain_that_is_too_long_is_told_and_the_others_are_scored(skywork: Path) -> None:
     async def ask() -> list[Any]:
         reward = LocalReward(RewardSettings(model=str(skywork), dtype="float32", max_model_len=64))
@@ -121,7 +138,7 @@ def test_a_chain_that_is_too_long_is_told_and_the_others_are_scored(skywork: Pat
 
     refused, fine = asyncio.run(ask())
     assert isinstance(refused, PromptTooLong)
-    assert len(fine) == 1
+    assert len(fine.scores) == 1
 
 
 def test_what_cannot_be_read_is_named_before_anything_loads(skywork: Path, shepherd: Path, tmp_path: Path) -> None:
@@ -158,7 +175,7 @@ def test_a_pooling_server_is_asked_with_the_same_tokens_and_the_sigmoid_is_taken
     async def models(request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "prm", "max_model_len": 512}]})
 
-    async def ask() -> list[float]:
+    async def ask() -> Reading:
         app = web.Application()
         app.router.add_post("/pooling", pooling)
         app.router.add_get("/v1/models", models)
@@ -175,7 +192,9 @@ def test_a_pooling_server_is_asked_with_the_same_tokens_and_the_sigmoid_is_taken
             await reward.close()
             await runner.cleanup()
 
-    assert asyncio.run(ask()) == pytest.approx(scored(skywork, (QUESTION, STEPS))[0], abs=1e-5)
+    read = asyncio.run(ask())
+    assert read.scores == pytest.approx(scored(skywork, (QUESTION, STEPS))[0], abs=1e-5)
+    assert read.cost.prompt_tokens == sum(len(body["input"]) for body in asked), "each token as often as it was sent"
     assert {body["model"] for body in asked} == {"prm"}
     assert not any(body["use_activation"] for body in asked)
     assert len(asked) == (1 if per_token else 3)

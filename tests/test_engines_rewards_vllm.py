@@ -68,7 +68,8 @@ def test_a_served_reward_model_scores_as_the_one_in_this_process(ppm: Path, url:
         reward = open_reward(settings)
         await reward.start()
         try:
-            return list(await asyncio.gather(*(reward.score(QUESTION, STEPS[:count]) for count in (1, 2, 3))))
+            read = await asyncio.gather(*(reward.score(QUESTION, STEPS[:count]) for count in (1, 2, 3)))
+            return [list(one.scores) for one in read]
         finally:
             await reward.close()
 

@@ -36,7 +36,7 @@ def asked(model: Path, question: str, steps: list[str]) -> list[float]:
         opened = open_reward(RewardSettings(model=str(model), dtype="float32"))
         await opened.start()
         try:
-            return await opened.score(question, steps)
+            return (await opened.score(question, steps)).scores
         finally:
             await opened.close()
 

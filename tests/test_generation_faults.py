@@ -133,6 +133,42 @@ def test_a_server_that_stays_broken_leaves_journeys_that_the_same_command_comple
     assert summary_of(tmp_path / "run")["engine_error"] == 0
 
 
+@pytest.mark.parametrize(
+    ("protocol", "answered", "lost"),
+    [
+        # Three solutions of two steps each are asked for side by side: five replies come, the sixth does not.
+        (("--protocol.kind", "best-of-n", "--protocol.n", "3"), 5, {"policy": 5}),
+        # One turn stands; the second step was written, its verdict is missing.
+        ((), 3, {"policy": 1}),
+    ],
+    ids=["a search", "a turn"],
+)
+def test_what_was_spent_before_an_engine_gave_out_is_kept(
+    tmp_path: Path, server: TwoVoices, protocol: tuple[str, ...], answered: int, lost: dict[str, int]
+) -> None:
+    command = argv(tmp_path, server, *protocol, "--policy.max-retries", "0", count=1)
+    server.plan(*["ok"] * answered)
+    server.default = "500"
+    run.main(command)
+    (broken,) = journeys_of(tmp_path / "run")
+    assert broken.outcome == "engine_error"
+    assert {speaker: cost.completion_tokens for speaker, cost in broken.lost.items()} == {
+        speaker: 5 * replies for speaker, replies in lost.items()
+    }, "a reply of this server has five tokens"
+    assert broken.completion_tokens == 5 * answered
+    told = summary_of(tmp_path / "run")["tokens"]
+    assert (told["completion"], told["lost_completion"]) == (5 * answered, 5 * sum(lost.values()))
+
+    server.default = "ok"
+    assert run.main(command) == 0
+    (mended,) = journeys_of(tmp_path / "run")
+    assert mended.solved
+    assert mended.lost == broken.lost, "taken up, it is written again and was paid for twice"
+    assert summary_of(tmp_path / "run")["tokens"]["lost_completion"] == told["lost_completion"]
+    assert run.main([*command, "--name", "calm"]) == 0
+    assert finished(tmp_path / "run") == finished(tmp_path / "calm"), "faults are no part of what a journey is"
+
+
 def test_a_server_that_dies_is_given_up_on_soon(
     tmp_path: Path, server: TwoVoices, capsys: pytest.CaptureFixture[str]
 ) -> None:

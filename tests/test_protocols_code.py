@@ -32,6 +32,7 @@ from journeys.tree import Tree
 from problems.referee import CheckerSettings, Referee
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.consistency import Consistency
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
 from protocols.self_critique import SelfCritique
@@ -118,6 +119,35 @@ async def test_a_step_that_fails_is_taken_back_in_every_protocol(protocol: Grows
         broken = {node.id for node in tree.nodes if code_failed(node.evidence)}
         assert broken
         assert not any(node.parent in broken for node in tree.nodes), "something was built on code that does not run"
+
+
+class Completes(Writer):
+    """A second policy: it goes on with the program as it is right, but where it is asked for the fourth time."""
+
+    def __call__(self, messages: Sequence[LLMMessage], request_id: str) -> str:
+        said = super().__call__(messages, request_id)
+        return said if "~second" in request_id and ".3/" in request_id else said.replace("egg //", "eggs //")
+
+
+@isolated
+@shared
+async def test_a_second_policy_goes_on_with_the_program_and_sees_what_it_prints(referee: Referee) -> None:
+    policy = PolicyAgent(load_policy("code"), ScriptedEngine(Writer()))
+    completes = Completes()
+    second = PolicyAgent(load_policy("code"), ScriptedEngine(completes), name="second")
+    protocol = BestOfN(n=2, select="consistency", consistency=Consistency(sure=1.0))
+    team = JourneyTeam(protocol=protocol, policy=policy, second=second, referee=referee)
+    await team.run(task=ProblemMessage(content=EGGS, source="user"))
+    assert team.journey
+    assert team.journey.solved
+    assert team.draft
+    assert team.draft.tree
+    completions = team.draft.tree.completions
+    whole = fenced("# Nine eggs are whole.\neggs = 12 - 3")
+    assert [one.shown for one in completions] == [(), (), (whole,), (whole,)], "no step is torn"
+    assert [(one.answer, one.agrees) for one in completions] == [*[("2", True)] * 3, (None, False)]
+    assert code_in(completions[3].steps[-1]).endswith("egg // 4"), "what fails is given up"
+    assert completes.shown[-1].endswith("print(pans)\n<end_of_code>\n<output>2<end_of_output>\n<answer>")
 
 
 @isolated

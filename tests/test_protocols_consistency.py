@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from search_material import events
 
 from agents.roles import PolicyView, Proposal
+from journeys.costs import costs_of
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Journey, Problem, Voice
 from journeys.store import Store
@@ -48,6 +49,13 @@ def test_a_step_of_several_lines_and_sentences_is_cut_between_them() -> None:
         ("First I add.",),
         ("First I add.", "2 + 3.5 = 5.5"),
     ]
+
+
+def test_a_step_with_code_is_shown_whole_or_not_at_all() -> None:
+    solution = ["```python\na = 2 + 3\nb = a + 4\n```", "```python\nprint(b)\n```", "Answer: 9"]
+    for cut in (0.1, 0.3, 0.5, 0.7, 0.9):
+        (shown,) = beginnings(solution, Consistency(cuts=1, shortest=cut, longest=cut))
+        assert list(shown) == solution[: len(shown)]
 
 
 @given(st.lists(st.text(), max_size=8), st.floats(0, 0.99), st.floats(0, 0.99), st.integers(1, 6))
@@ -174,6 +182,10 @@ def test_what_does_not_come_again_is_not_told() -> None:
     # Every token counts: seven steps were written and one walked three, and twelve completions of three tokens.
     assert journey.completion_tokens == 7 * 10 + 12 * 3
     assert journey.search_cost.completion_tokens == 4 * 10 + 12 * 3
+    assert {speaker: cost.completion_tokens for speaker, cost in costs_of(journey).items()} == {
+        "policy": 70,
+        "second": 36,
+    }
 
 
 def test_another_reference_chooses_the_same() -> None:

@@ -15,6 +15,8 @@ from test_protocols_journeys import RandomSpeaker, budgets_drawn, grow_from
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from generation.cast import Company
 from generation.settings import GenerateSettings
+from generation.spending import Spending
+from journeys.costs import costs_of
 from journeys.draft import Budgets, Draft
 from journeys.record import Cost, Journey, Move, Problem, Turn, Verdict, Voice
 from protocols.debate import Debate, _said
@@ -62,12 +64,24 @@ def told(journey: Journey) -> list[tuple[str, str, str]]:
     return [(turn.step, turn.by, turn.verdict.move.value) for turn in journey.turns]
 
 
+def written(journey: Journey) -> dict[str, int]:
+    """Tokens by speaker."""
+    return {speaker: cost.completion_tokens for speaker, cost in costs_of(journey).items()}
+
+
 def test_the_same_step_is_one_step() -> None:
     journey, *_ = debated(["2 + 3 = 5", "Answer: 9"], ["2+3=5.", "answer: 9"])
     assert told(journey) == [("2 + 3 = 5", "both", "continue"), ("Answer: 9", "both", "terminate")]
     assert journey.solved
     assert not any(turn.rival for turn in journey.turns)
     assert journey.completion_tokens == 4 * 10 + 2, "two steps were written and one was judged, twice"
+    assert written(journey) == {"policy": 20, "second": 20, "critic": 2}
+    spending = Spending()
+    spending.add(journey)
+    tokens = spending.told()["tokens"]
+    assert tokens["completion"] == 42
+    shares = {name: tokens[f"{name}_completion"] for name in ("policy", "second", "critic", "search", "lost")}
+    assert shares == {"policy": 20, "second": 20, "critic": 2, "search": 0, "lost": 0}, "as in summary.json"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +148,7 @@ def test_where_nobody_is_refuted_the_sides_take_turns_and_the_other_step_is_kept
             assert (turn.policy_cost.completion_tokens, turn.critic_cost.completion_tokens) == (20, 2)
         assert not any(turn.removes for turn in journey.turns), "nobody said that anything was wrong"
         assert journey.completion_tokens == 8 * 10 + 7
+        assert written(journey) == {"policy": 40, "second": 40, "critic": 7}
     assert beginners == {"policy", "second"}, "the seed draws who begins"
 
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
+from engines.rewards.contract import Reading
+from journeys.costs import costs_of
 from journeys.draft import Budgets, Draft
 from journeys.record import (
     Cost,
@@ -16,6 +18,7 @@ from journeys.record import (
     Journey,
     Move,
     Problem,
+    Speaker,
     Turn,
     Verdict,
     Verification,
@@ -26,6 +29,7 @@ from journeys.record import (
 from journeys.tree import Tree
 from protocols.base import Cast, GrowsJourneys
 from protocols.best_of_n import BestOfN
+from protocols.bill import Bill, BilledReward
 from protocols.debate import Debate
 from protocols.dialogue import Dialogue
 from protocols.mcts import MCTS
@@ -90,8 +94,9 @@ class RandomReward:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
-        return [random.Random(f"{self.seed} {steps[: n + 1]}").random() for n in range(len(steps))]
+    async def score(self, question: str, steps: Sequence[str]) -> Reading:
+        scores = [random.Random(f"{self.seed} {steps[: n + 1]}").random() for n in range(len(steps))]
+        return Reading(scores, Cost(prompt_tokens=5 * len(steps), calls=1))
 
 
 class Checks:
@@ -192,6 +197,57 @@ def test_every_journey_keeps_the_invariants(protocol: GrowsJourneys, seed: int, 
     # lucky only where the referee says so, and hints only where they were allowed
     assert not journey.lucky or (journey.solved and len(path) == 1)
     assert sum("refused_answer" in turn.rulings for turn in turns) <= budgets.max_refusals
+
+
+class Billed:
+    """One of the speakers, with a note of what each of its replies took."""
+
+    def __init__(self, name: Speaker, seed: int, bill: Bill) -> None:
+        self.name = name
+        self.speaker = RandomSpeaker(seed)
+        self.bill = bill
+
+    async def propose(self, view: PolicyView) -> Proposal:
+        said = await self.speaker.propose(view)
+        self.bill.add(self.name, said.cost)
+        return said
+
+    async def judge(self, view: CriticView) -> Judgement:
+        said = await self.speaker.judge(view)
+        self.bill.add(self.name, said.cost)
+        return said
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.kind)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), budgets=budgets_drawn)
+def test_what_each_speaker_took_is_told_of_it_and_counted_once(
+    protocol: GrowsJourneys, seed: int, budgets: Budgets
+) -> None:
+    bill = Bill()
+    cast = Cast(
+        policy=Billed("policy", seed, bill),
+        critic=Billed("critic", seed, bill),
+        second=Billed("second", seed + 1, bill),
+        reward=BilledReward(RandomReward(seed), bill),
+        referee=Checks(),
+        budgets=budgets,
+    )
+    name = "prm" if "reward" in protocol.roles else ""
+    draft = Draft("p#0", PROBLEM, seed=seed, protocol=protocol.kind, policy=VOICE, reward=name)
+
+    async def run() -> Journey:
+        return [event async for event in protocol.grow(draft, cast)][-1]  # type: ignore[return-value]
+
+    journey = asyncio.run(run())
+    told, billed = costs_of(journey), bill.costs
+
+    def tokens(of: dict[Speaker, Cost]) -> dict[Speaker, tuple[int, int]]:
+        counted = {speaker: (cost.prompt_tokens, cost.completion_tokens) for speaker, cost in of.items()}
+        return {speaker: both for speaker, both in counted.items() if any(both)}
+
+    assert tokens(told) == tokens(billed)
+    assert journey.completion_tokens == sum(cost.completion_tokens for cost in billed.values())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.kind)

@@ -12,6 +12,7 @@ from search_material import events
 import run
 from agents.roles import CriticView, Judgement, PolicyView, Proposal
 from engines.contract import Engine, EngineSettings
+from evaluation.judging.labelled import read_labelled
 from generation.command import generate
 from generation.settings import GenerateSettings
 from journeys.draft import Budgets, Draft
@@ -229,6 +230,41 @@ def test_a_run_needs_no_model_and_exports_journeys_and_every_shortcut(tmp_path: 
     assert voices == {("none", "prm800k")}
     again = asyncio.run(generate(settings, open_engine=no_engine))
     assert again.summary == outcome.summary, "the same command changes nothing"
+
+
+def test_step_labels_are_what_people_said_of_every_step_walked_or_not(tmp_path: Path) -> None:
+    settings = GenerateSettings.model_validate({
+        "runs_dir": str(tmp_path / "runs"),
+        "protocol": "ready-tree",
+        "problems": {"source": "prm800k", "path": str(written(tmp_path, FIRST, ERRING, SECOND))},
+    })  # fmt: skip
+    asyncio.run(generate(settings, open_engine=no_engine))
+    folder = tmp_path / "runs" / "run"
+    rows = [json.loads(row) for row in (folder / "exports" / "step_labels.jsonl").read_text().splitlines()]
+    pears = [row for row in rows if row["question"] == PEARS]
+    assert {source for row in rows for source in row["sources"]} == {"labeller"}
+    assert [(row["steps"], row["ratings"]) for row in pears] == [
+        (["I add baskets and pears."], [-1]),
+        (["They hold 4 * 3 = 13 pears."], [-1]),
+        (["4 * 3 = 12", "12 + 2 = 14, since she eats them too."], [1, -1]),
+        (["4 * 3 = 12", "12 - 2 = 10", "So 10 are left.\nAnswer: 10"], [1, 1, 1]),
+        (["3 * 4 = 12", "12 - 2 = 10", "Left are 10.\nAnswer: 10"], [1, 1, 1]),
+    ], "of what was rated neutral nothing is known"
+    assert [row["completions"] for row in pears][2:] == [
+        ["4 * 3 = 12", "12 + 2 = 14, since she eats them too."],
+        ["12 - 2 = 10", "So 10 are left.\nAnswer: 10"],
+        ["3 * 4 = 12", "12 - 2 = 10", "Left are 10.\nAnswer: 10"],
+    ], "a step is learnt once, and stands in the prompt of its other ways"
+    assert pears[1]["whys"] == ["4 * 3 is not 13."], "a checker knows why"
+    assert pears[0]["whys"] == [""], "people did not say"
+    (erring,) = [row for row in rows if row["question"] != PEARS]
+    assert (erring["ratings"], erring["outcome"]) == ([1, -1], "exhausted"), "nothing else would have known"
+    solutions = {solution.steps: solution for solution in read_labelled([str(folder)])}
+    assert solutions["5 + 6 = 11", "11 + 6 = 17"].ratings == (1, -1)
+    assert solutions["They hold 4 * 3 = 13 pears.",].whys == ("4 * 3 is not 13.",)
+    walked = [turn for row in pears for turn in row["turns"]]
+    assert {0, 1, 2, 3} <= {turn for turn in walked if turn is not None}
+    assert None in walked, "nobody walked into every try"
 
 
 def test_a_ready_tree_needs_problems_that_bring_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

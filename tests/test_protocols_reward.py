@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generation_material import journeys_of, write_problems
+from generation_material import journeys_of, summary_of, write_problems
 from search_material import events
 from training_material import one_thread, tiny_model  # noqa: F401  (an autouse fixture)
 
 import run
 from agents.roles import CriticView, PolicyView, Proposal
+from engines.rewards.contract import Reading
 from generation.settings import GenerateSettings
+from journeys.costs import costs_of
 from journeys.draft import Budgets, Draft
-from journeys.record import Evidence, Journey, Problem, Voice
+from journeys.record import Cost, Evidence, Journey, Problem, Voice
 from journeys.tree import Tree
 from problems.referee import Referee
 from protocols.base import Cast, GrowsJourneys
@@ -34,10 +36,10 @@ class Table:
         self.values = values
         self.asked: list[tuple[str, ...]] = []
 
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
+    async def score(self, question: str, steps: Sequence[str]) -> Reading:
         assert question == PROBLEM.question
         self.asked.append(tuple(steps))
-        return [self.values[step] for step in steps]
+        return Reading([self.values[step] for step in steps], Cost(prompt_tokens=7 * len(steps), calls=1))
 
 
 class Said:
@@ -55,7 +57,7 @@ class Said:
 
 
 def grown(protocol: GrowsJourneys, policy: Said, reward: Table, **keys: Any) -> tuple[Tree, Journey]:
-    draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="", model=""))
+    draft = Draft("p#0", PROBLEM, protocol=protocol.kind, policy=Voice(persona="", model=""), reward="table")
     tree, *_, journey = events(protocol, draft, policy=policy, budgets=Budgets(max_turns=7), reward=reward, **keys)
     return tree, journey
 
@@ -81,6 +83,17 @@ def test_below_the_threshold_a_branch_ends_and_no_doubt_is_told_of_it() -> None:
     assert [turn.step for turn in journey.turns] == list(LEFT), "nobody said what is wrong with the other branch"
     free, _ = grown(protocol, Said(LEFT, RIGHT), Table(VALUES))
     assert not any(node.refuted for node in free.nodes), "without a threshold it only prefers"
+
+
+def test_what_a_reward_model_read_is_told_of_it_and_is_no_generated_token() -> None:
+    protocol = BestOfN(n=2, select="score", scorer="reward", aggregate="min")
+    table = Table(VALUES)
+    _, journey = grown(protocol, Said(RIGHT, LEFT), table)
+    costs = costs_of(journey)
+    assert costs["reward"].prompt_tokens == 7 * sum(map(len, table.asked)) == 7 * 12
+    assert costs["reward"].calls == 6
+    assert "critic" not in costs
+    assert journey.completion_tokens == 0
 
 
 def test_what_a_checker_refutes_is_not_asked_about() -> None:
@@ -158,7 +171,16 @@ def test_what_a_search_taught_chooses_among_samples(tmp_path: Path) -> None:
     best: tuple[str, ...] = ("--protocol.kind", "best-of-n", "--protocol.n", "2", "--protocol.select", "score")
     best += ("--protocol.scorer", "reward", "--protocol.aggregate", "last", "--budgets.max-turns", "4")
     best += ("--policy.script", str(tmp_path / "samples.yaml"))
-    told = journeys_of(generate("best", *best, "--reward.model", str(tmp_path / "ppm"), "--reward.dtype", "float32"))
+    judged = generate("best", *best, "--reward.model", str(tmp_path / "ppm"), "--reward.dtype", "float32")
+    told = journeys_of(judged)
     assert [journey.path[-1].answer for journey in told] == ["12"] * 4
+    costs = [costs_of(journey) for journey in told]
+    assert {journey.reward for journey in told} == {str(tmp_path / "ppm")}
+    summary = summary_of(judged)
+    read = summary["reward_model"]
+    assert read["calls"] == 4 * 6, "four problems, two solutions of three steps"
+    assert read["tokens_read"] == sum(cost["reward"].prompt_tokens for cost in costs) > 4 * 6 * 10
+    assert summary["tokens"]["prompt"] == summary["tokens"]["policy_prompt"], "what it read is not among these"
+    assert summary["tokens"]["critic_completion"] == 0
     blind = journeys_of(generate("blind", *best, "--protocol.scorer", "checkers"))
     assert [journey.path[-1].answer for journey in blind] == ["8"] * 4, "checkers see nothing wrong, so the first wins"

@@ -81,7 +81,7 @@ def scores(folder: Path, question: str, steps: Sequence[str]) -> list[float]:
         reward = LocalReward(RewardSettings(model=str(folder), dtype="float32"))
         await reward.start()
         try:
-            return await reward.score(question, steps)
+            return (await reward.score(question, steps)).scores
         finally:
             await reward.close()
 

@@ -156,6 +156,7 @@ def rows_of(source: Source, journey_id: str) -> Rows | None:
     with Store(source.store, read_only=True) as store:
         journey = store.get(journey_id)
         thought = store.thought(journey_id, shortcut=False) if journey else None
+        tree = store.tree(journey_id)
     if journey is None or not journey.turns:
         return None
     thought = thought or stitch(journey, layout=settings.layout)
@@ -165,7 +166,7 @@ def rows_of(source: Source, journey_id: str) -> Rows | None:
         sft=sft_row(journey, thought, settings) if good else None,
         shortcut=shortened(journey).text if journey.path else "",
         pairs=tuple(step_pairs(journey, settings, shortened)) if good else (),
-        labels=tuple(step_labels(journey, accepted=accepted(journey, settings, dirty=dirty) is None)),
+        labels=tuple(step_labels(journey, accepted=accepted(journey, settings, dirty=dirty) is None, tree=tree)),
     )
 
 

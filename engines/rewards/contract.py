@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from time import perf_counter
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from engines.contract import EngineSettings
+from journeys.record import Cost
 
 Layout = Literal["ppm", "skywork", "math-shepherd"]
 """How a reward model is shown steps, and where in it their scores are read (engines/rewards/layouts.py)."""
@@ -34,6 +36,15 @@ class RewardSettings(EngineSettings):
     bad: str = "-"
 
 
+class Reading(NamedTuple):
+    """What a reward model made of some steps."""
+
+    scores: list[float]
+    """For each step how right it is, from 0 to 1."""
+    cost: Cost
+    """Tokens read and seconds waited for. It writes none."""
+
+
 class RewardEngine(ABC):
     """A reward model at work. `start` before the first question, `close` at the end."""
 
@@ -51,6 +62,12 @@ class RewardEngine(ABC):
     async def close(self) -> None:
         """Give everything back; safe to call twice."""
 
+    async def score(self, question: str, steps: Sequence[str]) -> Reading:
+        """How right each step is after those before it, and what it took to know. Raises EngineError."""
+        began = perf_counter()
+        scores, tokens = await self._read(question, steps) if steps else ([], 0)
+        return Reading(scores, Cost(prompt_tokens=tokens, seconds=perf_counter() - began, calls=bool(steps)))
+
     @abstractmethod
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
-        """For each step how right it is after those before it, from 0 to 1. Raises EngineError."""
+    async def _read(self, question: str, steps: Sequence[str]) -> tuple[list[float], int]:
+        """A score for each of some steps, and the tokens that were read for them, padding aside."""

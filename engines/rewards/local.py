@@ -31,11 +31,9 @@ class LocalReward(RewardEngine):
         self._fail(EngineDead("the reward model was closed"))
         self._opened = None
 
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
+    async def _read(self, question: str, steps: Sequence[str]) -> tuple[list[float], int]:
         if self._opened is None:
             raise EngineDead("the reward model was not started; call `await reward.start()` first")
-        if not steps:
-            return []
         chain = self._opened.layout.chain(question, steps)
         if len(chain.ids) > self._opened.window:
             raise PromptTooLong(f"{len(chain.ids)} tokens of steps, the reward model reads {self._opened.window}")
@@ -43,7 +41,7 @@ class LocalReward(RewardEngine):
         self._waiting.append((chain, answer))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(self._opened))
-        return await answer
+        return await answer, len(chain.ids)
 
     async def _work(self, opened: Opened) -> None:
         """Batch after batch, until nobody waits."""

@@ -46,18 +46,17 @@ class ServedReward(RewardEngine):
         self._layout = None
         await self._server.close()
 
-    async def score(self, question: str, steps: Sequence[str]) -> list[float]:
+    async def _read(self, question: str, steps: Sequence[str]) -> tuple[list[float], int]:
         if self._layout is None:
             raise EngineDead("the reward model was not started; call `await reward.start()` first")
-        if not steps:
-            return []
         chain = self._layout.chain(question, steps)
         told = await self._ask(chain.ids)
         if (values := at_marks(told, chain)) is not None:
-            return values
+            return values, len(chain.ids)
         # The server reads the last token alone: each step is asked for at the end of its own beginning.
         before = await asyncio.gather(*(self._ask(chain.ids[: mark + 1]) for mark in chain.marks[:-1]))
-        return [_sigmoid(rows[-1]) for rows in (*before, told)]
+        read = len(chain.ids) + sum(mark + 1 for mark in chain.marks[:-1])
+        return [_sigmoid(rows[-1]) for rows in (*before, told)], read
 
     async def _ask(self, ids: list[int]) -> list[float]:
         return await self._server.ask(ids, faults=self.faults)

@@ -138,7 +138,7 @@ def _reasons(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What was found in each step. That an answer was refused is no reason: it tells who knows, not what is wrong."""
     whys = [str(why or "") for why in row.get("whys") or ()]
     sources = row.get("sources") or ["evidence"] * len(whys)
-    return tuple(why if source == "evidence" else "" for why, source in zip(whys, sources, strict=True))
+    return tuple(why if source in ("evidence", "labeller") else "" for why, source in zip(whys, sources, strict=True))
 
 
 def _mr_gsm8k(row: Mapping[str, Any]) -> Iterator[Solution]:

@@ -1,12 +1,11 @@
 """A reward model among judges of steps."""
 
-from time import perf_counter
 from typing import Any
 
 from agents.roles import CriticView, Judgement
 from engines.rewards.contract import RewardEngine, RewardSettings
 from evaluation.settings import MACHINE_KEYS
-from journeys.record import Cost, Move, Verdict
+from journeys.record import Move, Verdict
 
 THRESHOLD = 0.5
 """Below it a step is taken back, unless the recipe says otherwise."""
@@ -21,11 +20,11 @@ class RewardJudge:
 
     async def judge(self, view: CriticView) -> Judgement:
         """Raises EngineError where the model does not answer."""
-        began = perf_counter()
-        score = (await self._reward.score(view.question, [*(turn.step for turn in view.path), view.step]))[-1]
+        reading = await self._reward.score(view.question, [*(turn.step for turn in view.path), view.step])
+        score = reading.scores[-1]
         right = Move.CONTINUE if view.answer is None else Move.TERMINATE
         verdict = Verdict(move=Move.BACKTRACK if score < self._threshold else right)
-        return Judgement(verdict=verdict, score=score, cost=Cost(calls=1, seconds=perf_counter() - began))
+        return Judgement(verdict=verdict, score=score, cost=reading.cost)
 
 
 def threshold_of(settings: RewardSettings) -> float:
