@@ -1,8 +1,10 @@
 """Judges on labelled steps: three shapes read, figures by hand, each step judged as if it were said in a run."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import run
+from agents.roles import CriticView, Judgement
 from engines.contract import Engine, EngineSettings
 from engines.errors import EngineDead
 from engines.open import open_engine
@@ -19,8 +22,8 @@ from evaluation.judging.command import judge, write_rows
 from evaluation.judging.labelled import Solution, read_labelled
 from evaluation.judging.scores import f1, mcc, precision, recall, scored
 from evaluation.judging.settings import JudgingSettings
-from evaluation.judging.verdicts import Judged, steps_to_judge, view_of
-from journeys.record import Move, Verdict
+from evaluation.judging.verdicts import Judged, VerdictFile, judge_all, steps_to_judge, view_of
+from journeys.record import Cost, Move, Verdict
 from problems.referee import Referee
 from settings import UserError
 
@@ -283,6 +286,27 @@ async def test_an_engine_that_gives_out_loses_no_verdict_and_gives_no_figures(tm
     assert (await judge(scripted_judges(tmp_path, judges=["strict"]))).result is not None
 
 
+async def test_seconds_a_step_are_those_of_the_pass_though_many_wait_at_once(tmp_path: Path) -> None:
+    class Slow:
+        async def judge(self, _: CriticView) -> Judgement:
+            await asyncio.sleep(0.05)
+            return Judgement(verdict=Verdict(move=Move.CONTINUE), cost=Cost(seconds=0.05))
+
+    class Silent:
+        def verdict(self, judged: Judged) -> None: ...
+
+    file = VerdictFile(tmp_path / "verdicts.jsonl")
+    file.open()
+    work = list(steps_to_judge([SUM, GOOD, MISSED]))
+    began = perf_counter()
+    async with Referee() as referee:
+        await judge_all("slow", Slow, work, referee=referee, file=file, watcher=Silent(), at_once=6, seed=0)
+    passed = perf_counter() - began
+    told = [json.loads(row)["seconds"] for row in (tmp_path / "verdicts.jsonl").read_text().splitlines()]
+    assert len(told) == 6
+    assert 0.05 <= sum(told) <= passed, "six calls of 0.05 s that wait together, not one after the other"
+
+
 # As a user
 
 
@@ -290,7 +314,8 @@ def test_a_runs_own_labels_are_judged_from_the_command_line(tmp_path: Path) -> N
     assert run_cli(scripted(tmp_path, count=10)).returncode == 0
     told = run_cli(
         [
-            *("judge", "--data", str(tmp_path / "runs" / "run"), "--judge", "evidence", "--judge", "silent"),
+            *("judge", "--judge", "evidence", "--judge", "silent"),
+            *("--data", str(tmp_path / "runs" / "run"), write(tmp_path / "more.jsonl", [as_row(GOOD)])),
             *("--outputs-dir", str(tmp_path), "--name", "j", "--resamples", "100"),
         ]
     )

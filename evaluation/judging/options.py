@@ -32,10 +32,11 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
     judge.add_argument("--config", type=Path, help="the recipe, a YAML file")
     judge.add_argument(
         "--data",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="PLACE",
-        help="labelled steps: a run folder or a file",
+        help="labelled steps: run folders and files",
     )
     judge.add_argument(
         "--judge",

@@ -40,12 +40,12 @@ def _solutions(judging: Mapping[str, Any]) -> Sheet:
             percent(judge["unreadable"]),
             number(judge["prompt_tokens"]),
             number(judge["completion_tokens"], places=1),
-            f"{judge['seconds']:.2f}",
+            f"{judge['seconds']:.3f}",
         )
         for judge in judging["judges"]
     )
     heads = ("judge", "first error found", "right solutions passed", "reflects", "unreadable")
-    note = "Tokens and seconds: means of a step. Unreadable verdicts count as continue."
+    note = "Tokens and seconds: means of a step; many are asked at once. Unreadable verdicts count as continue."
     return Sheet("Whole solutions, and cost", (*heads, "tokens read", "written", "seconds"), rows, note)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Literal, Protocol, Self
 
 from agents.roles import Critic, CriticView, Judgement
@@ -31,10 +32,11 @@ class Judged(Record):
     prompt_tokens: int
     completion_tokens: int
     seconds: float
-    """Of the model's calls, queueing included."""
+    """Since the verdict before it, so that their mean is what a step takes where many are asked at once: a call's own
+    time would be mostly its place in the queue."""
 
     @classmethod
-    def of(cls, judge: str, key: str, judgement: Judgement) -> Self:
+    def of(cls, judge: str, key: str, judgement: Judgement, *, seconds: float) -> Self:
         cost = judgement.cost
         return cls(
             judge=judge,
@@ -45,7 +47,7 @@ class Judged(Record):
             score=judgement.score,
             prompt_tokens=cost.prompt_tokens,
             completion_tokens=cost.completion_tokens,
-            seconds=cost.seconds,
+            seconds=seconds,
         )
 
     @property
@@ -134,9 +136,10 @@ async def judge_all(
     ending = Ending()
     todo = iter([one for one in work if not file.has(name, one[2])])
     lost_in_a_row = 0
+    told_at = perf_counter()
 
     async def ask() -> None:
-        nonlocal lost_in_a_row
+        nonlocal lost_in_a_row, told_at
         for solution, place, key in todo:
             try:
                 judgement = await critic().judge(await view_of(solution, place, referee, seed=seed))
@@ -149,7 +152,9 @@ async def judge_all(
                     return
                 continue
             lost_in_a_row = 0
-            judged = Judged.of(name, key, judgement)
+            now = perf_counter()
+            judged = Judged.of(name, key, judgement, seconds=now - told_at)
+            told_at = now
             file.add(judged)
             watcher.verdict(judged)
             await asyncio.sleep(0)  # a judge that answers at once would leave signals waiting
