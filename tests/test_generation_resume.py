@@ -26,6 +26,10 @@ from generation_material import (
 import run
 
 
+LATENCY = 0.25
+"""Seconds that a reply takes; long beside what a loaded machine needs for anything else."""
+
+
 def turns_by_journey(folder: Path) -> dict[str, int]:
     """Turns stored of each journey that has not ended."""
     with sqlite3.connect(f"file:{folder}/journeys.db?mode=ro", uri=True) as db:
@@ -43,12 +47,15 @@ def wait_for_finished(folder: Path, count: int, process: "subprocess.Popen[str]"
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_in_order_and_the_same_command_goes_on(tmp_path: Path, number: signal.Signals) -> None:
-    argv = scripted(tmp_path, "--concurrency", "8", count=40, latency=0.03)
+    argv = scripted(tmp_path, "--concurrency", "8", count=40, latency=LATENCY)
     folder = tmp_path / "runs" / "run"
     process = subprocess.Popen(
         [sys.executable, "run.py", *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for_finished(folder, 5, process)
+    time.sleep(
+        1.5 * LATENCY
+    )  # journeys of one length go in waves: the next one shall have turns and be far from its end
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
