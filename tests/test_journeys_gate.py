@@ -290,3 +290,18 @@ def test_hostile_text_is_inspected_without_trouble() -> None:
         assert not inspect(text, SUM).passed
     hostile = SUM.turns[2].model_copy(update={"step": re.sub("x", "{[<|", "x" * 500) + "\\boxed{"})
     assert isinstance(stitch(SUM.model_copy(update={"turns": (*SUM.turns[:2], hostile, *SUM.turns[3:])})).text, str)
+
+
+def test_a_way_back_that_says_nothing_itself_needs_a_reason_before_the_next_step() -> None:
+    """The next step may be named before it is said: here the doubt about the first telling names it."""
+    of = journey(
+        "What is 3 + 4?",
+        turn(0, None, "3 + 4 = 7", Move.REFLECT, critique="You added wrong."),
+        turn(1, 0, "", Move.BACKTRACK, critique="You added wrong."),
+        turn(2, None, "3 + 4 = 7", replies_to=1),
+        turn(3, 2, "Answer: 7", Move.TERMINATE, answer="7"),
+        answer="7",
+    )
+    begun, end = "I want 3 + 4. 3 + 4 = 7. Is 3 + 4 = 7 really right?", " 3 + 4 = 7. The answer is 7."
+    assert codes(f"{begun}\n\nHang on, I added wrong. Let me start fresh.{end}", of=of) == set()
+    assert codes(f"{begun} Then I see{end}", of=of) == {"unclosed_branch"}

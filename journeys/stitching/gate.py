@@ -160,7 +160,8 @@ def _closed(
 ) -> bool:
     """Whether some telling of the step is followed by a reason before the next step is told.
 
-    A thought may name a step more than once ("is 1 + 1 = 3 really right?"); any of these tellings may be the one.
+    A thought may name a step more than once ("is 1 + 1 = 3 really right?"); any of these tellings may be the one, and
+    behind a step that says nothing any telling of the next.
     """
     place = place_of(one.core, plain, start) if one.core else (start, start)
     while place:
@@ -168,7 +169,7 @@ def _closed(
         reason = plain[place[1] : after[0] if after else len(plain)]
         if len(reason.split()) > 2 and DOUBTS.search(reason):
             return True
-        place = place_of(one.core, plain, place[1]) if one.core else None
+        place = place_of(one.core, plain, place[1]) if one.core else after
     return False
 
 
