@@ -302,6 +302,7 @@ def test_a_way_back_that_says_nothing_itself_needs_a_reason_before_the_next_step
         turn(3, 2, "Answer: 7", Move.TERMINATE, answer="7"),
         answer="7",
     )
-    begun, end = "I want 3 + 4. 3 + 4 = 7. Is 3 + 4 = 7 really right?", " 3 + 4 = 7. The answer is 7."
-    assert codes(f"{begun}\n\nHang on, I added wrong. Let me start fresh.{end}", of=of) == set()
-    assert codes(f"{begun} Then I see{end}", of=of) == {"unclosed_branch"}
+    begun, end = "I want 3 + 4. 3 + 4 = 7.", " 3 + 4 = 7. The answer is 7."
+    asked = f"{begun} Is 3 + 4 = 7 really right?"
+    assert "unclosed_branch" not in codes(f"{asked}\n\nHang on, I added wrong. Let me start fresh.{end}", of=of)
+    assert "unclosed_branch" in codes(f"{begun} And 3 + 4 = 7 it is, I see.{end}", of=of)
