@@ -119,7 +119,7 @@ class LiveView:
         if not here:
             return "?"
         seconds = (time.monotonic() - self._started) / here * (self.total - self.done)
-        return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+        return "{}:{:02}".format(*divmod(round(seconds), 60))
 
     def _line(self) -> str:
         head = f"{self.label}: " if self.label else ""

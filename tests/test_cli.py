@@ -209,6 +209,15 @@ def test_elsewhere_it_is_a_plain_line(capsys: pytest.CaptureFixture[str], termin
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(59.7, "1:00"), (59.4, "0:59"), (179.6, "3:00"), (3661.0, "61:01")])
+def test_time_left_never_counts_sixty_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float, told: str) -> None:
+    written = io.StringIO()
+    with ProgressView(total=2, counts=NO_COUNTS, console=Console(file=written, width=40)) as view:
+        view.journey(JOURNEY)
+        monkeypatch.setattr(time, "monotonic", lambda began=view._started: began + seconds)
+        assert view._left() == told  # one of two is done
+
+
 def test_doctor_reports_as_a_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code = run.main(["doctor", "--json"])
     findings = json.loads(capsys.readouterr().out)

@@ -25,7 +25,6 @@ from generation_material import (
 
 import run
 
-
 LATENCY = 0.25
 """Seconds that a reply takes; long beside what a loaded machine needs for anything else."""
 

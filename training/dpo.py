@@ -14,7 +14,7 @@ from training.pairs import EncodedPair, Pair, PairCounts, encode_pairs, read_pai
 from training.rows import digest, drawn
 from training.sft import lengths
 from training.stage import Material
-from training.start import Start, find_start, open_model, open_tokenizer
+from training.start import Start, find_start, in_every_process, open_model, open_tokenizer
 from training.tags import NO_TAGS, find_system, find_tags, fitted, load_persona
 from training.tokens import Encoder, hidden_tags, tag_kinds
 
@@ -84,13 +84,19 @@ def build_trainer(
         settings,
         encoded,
         model=model,
-        # TRL would open the base by its name, which is another model where an adapter has been merged in.
-        reference=None if settings.lora else open_model(start, settings)[0],
+        reference=None if settings.lora else _reference(start, settings),
         adapter=adapter,
         tokenizer=tokenizer,
         arguments=arguments,
         callbacks=callbacks,
     )
+
+
+def _reference(start: Start, settings: DPOSettings) -> Any:
+    """A second copy. TRL would open the base by its name, which is another model where an adapter has been merged in;
+    and it cuts a reference into shards without sharing the first process's weights out."""
+    with in_every_process():
+        return open_model(start, settings)[0]
 
 
 def _own_persona(start: Start) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from training.batches import WIDTH
 from training.dpo_settings import DPOSettings
 from training.labelled_head import use_labelled_head
 from training.pairs import EncodedPair
+from training.sharded import Sharded
 
 REFERENCE = "ref"
 """What TRL calls the frozen copy of an adapter that a training goes on with."""
 
 
-class PairTrainer(DPOTrainer):
+class PairTrainer(Sharded, DPOTrainer):
     """DPO on pairs that are ids already; TRL's templates, stops and cuts have no part in it."""
 
     def __init__(self, **options: Any) -> None:

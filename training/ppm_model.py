@@ -1,6 +1,7 @@
 """The process preference model itself: a policy's trunk with one number in place of the vocabulary."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,14 +50,15 @@ def open_ppm(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
 def write_ppm(trainer: Any, folder: Path, *, settings: TrainSettings, start: Start, material: "Material") -> None:
     """Weights, tokenizer and reward.yaml into `folder`: an adapter where its base is a model that can be named."""
     whole = settings.lora is None or settings.merge or start.adapter is not None
+    merge = whole and settings.lora is not None
+    unmerged = folder / ".unmerged"
     with writing(folder, key="outputs_dir"):
-        if whole and settings.lora is not None:
-            merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-            merged.save_pretrained(folder)
-        else:
-            trainer.save_model(str(folder))
+        trainer.save_model(str(unmerged if merge else folder))
         if not trainer.accelerator.is_main_process:
             return
+        if merge:
+            _merge(start, unmerged, folder, settings=settings)
+            shutil.rmtree(unmerged)
         (folder / "training_args.bin").unlink(missing_ok=True)
         store_as(folder, precision_of(settings))
         if not whole:
@@ -64,3 +66,12 @@ def write_ppm(trainer: Any, folder: Path, *, settings: TrainSettings, start: Sta
             write_json(file, json.loads(file.read_text("utf-8")) | {"base_model_name_or_path": start.base_name})
         material.tokenizer.save_pretrained(folder)
         write_yaml(folder / OWN_FILE, {"layout": "ppm"})
+
+
+def _merge(start: Start, adapter: Path, folder: Path, *, settings: TrainSettings) -> None:
+    """The trunk opened anew with the adapter added in and its head: what was trained may lie in shards."""
+    from peft import PeftModel
+
+    trunk, _ = open_ppm(start, settings.model_copy(update={"lora": None}))
+    model: Any = PeftModel.from_pretrained(trunk, str(adapter))
+    model.merge_and_unload().save_pretrained(folder)

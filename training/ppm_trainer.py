@@ -11,6 +11,7 @@ from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
 from training.batches import WIDTH
 from training.ppm_settings import PPMSettings
 from training.reward_pairs import EncodedRewards
+from training.sharded import Sharded
 
 
 class WeightedCollator(DataCollatorForPreference):
@@ -21,7 +22,7 @@ class WeightedCollator(DataCollatorForPreference):
         return batch | {"weight": torch.tensor([example["weight"] for example in examples], dtype=torch.float)}
 
 
-class PairRanker(RewardTrainer):
+class PairRanker(Sharded, RewardTrainer):
     """Learns to score the chosen side of each pair higher, by the pair's weight.
 
     Args:

@@ -21,7 +21,7 @@ from settings.files import write_json, writing
 from training.folder import ModelFolder
 from training.progress import TrainingView
 from training.settings import TrainSettings
-from training.start import Start, open_model, precision_of
+from training.start import Start, open_model, precision_of, sharded
 from training.weights import write_model
 
 VERSIONS = ("torch", "transformers", "trl", "peft", "accelerate")
@@ -131,15 +131,20 @@ def train(
 def _train(folder: ModelFolder, settings: TrainSettings, start: Start, material: Material) -> dict[str, Any]:
     """Load, learn, save the weights. Gives what training.json will say."""
     import torch
+    from accelerate import PartialState  # type: ignore[import-untyped]
     from transformers import PrinterCallback, set_seed
 
     from training.watch import Watch
 
     set_seed(settings.seed)
+    # The recipe's word on precision. transformers would take bfloat16 from `accelerate launch` over it.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if precision_of(settings) == "bfloat16" else "no"
     steps = planned_steps(settings, material)
     resume = folder.checkpoint()
     if folder.main:
         folder.clear_checkpoints(broken_only=True)
+    if sharded():  # processes that know of each other read the weights once, and share them out
+        PartialState(cpu=not torch.cuda.is_available())
     model, adapter = material.open(start, settings)
     interrupt = Interrupt()
     with TrainingView(total=steps, shown=folder.main) as view, interrupt.heeded():
@@ -229,6 +234,7 @@ def trl_arguments(settings: TrainSettings, *, folder: Path, steps: int) -> dict[
         "include_num_input_tokens_seen": "non_padding",
         "report_to": "none",
         "disable_tqdm": True,
+        "log_level_replica": "passive",  # what `quiet` says holds in every process
         "push_to_hub": False,
     }
 

@@ -1,8 +1,10 @@
 """What a training starts from: the base model, the adapter it goes on with, the tokenizer, and the precision."""
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +110,25 @@ def precision_of(settings: TrainSettings) -> Literal["bfloat16", "float32"]:
     return "bfloat16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else "float32"
 
 
+def sharded() -> bool:
+    """Whether `accelerate launch` was told to shard weights by FSDP."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
+@contextlib.contextmanager
+def in_every_process() -> Iterator[None]:
+    """Models opened in here are whole in every process; under FSDP others are read by the first alone."""
+    name = "FSDP_CPU_RAM_EFFICIENT_LOADING"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
 def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
     """The model to train, and the shape of its adapter if it is to get a new one.
 
@@ -119,8 +140,7 @@ def open_model(start: Start, settings: TrainSettings) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM
 
     # FSDP 2 wants one dtype for all weights of a layer; it computes in bfloat16 all the same.
-    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-    dtype = getattr(torch, precision_of(settings)) if settings.lora and not sharded else torch.float32
+    dtype = getattr(torch, precision_of(settings)) if settings.lora and not sharded() else torch.float32
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             start.base,

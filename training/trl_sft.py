@@ -8,9 +8,10 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from training.batches import WIDTH, LengthSampler
 from training.labelled_head import use_labelled_head
+from training.sharded import Sharded
 
 
-class RowTrainer(SFTTrainer):
+class RowTrainer(Sharded, SFTTrainer):
     """Learns from rows that are ids already.
 
     Args:
