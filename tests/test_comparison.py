@@ -246,6 +246,7 @@ def test_the_page_says_what_the_journeys_say(scripted_comparison: Comparison, tm
     page, picture = write_page(results, tmp_path / "page" / "page.md", command="make compare-protocols SIZE=small")
     text = page.read_text()
     assert "Only a rehearsal" in text
+    assert "Most true backtracks in accepted journeys: dialogue, evidence critic 100.0%" in text
     assert "**Dialogue, evidence critic** against solo: at one attempt each differs by +0.0 [+0.0, +0.0] points" in text
     assert "No accepted journey at all, and so no price: solo" in text
     assert "Does search help?" not in text, "no searching arm was run"

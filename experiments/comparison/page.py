@@ -1,12 +1,14 @@
 """The page of the comparison, written from its results: nothing on it is known beforehand but the questions."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from evaluation.intervals import Estimate
 from evaluation.tables import Sheet
 from experiments.comparison.arms import BY_NAME, Arm
 from experiments.comparison.plot import draw
 from experiments.comparison.results import BUDGET, COMPARED, FIRST, Results
-from experiments.comparison.tables import IN_VIEW, differences, main_table, selections, told
+from experiments.comparison.tables import IN_VIEW, differences, main_table, quotient, selections, share, told
 from experiments.words import in_words
 
 FEWEST = 30
@@ -44,6 +46,8 @@ def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
         "# Protocols side by side\n",
         f"Written by `{command}`; do not edit. Every figure comes from the folders of that run.\n",
         _rehearsal(results),
+        "## In short\n",
+        _list(_in_short(results)),
         "## How\n",
         method,
         *_answers(results),
@@ -73,6 +77,24 @@ def _rehearsal(results: Results) -> str:
         f"**Only a rehearsal**: {settings.problems} problems and {len(settings.seeds)} seed"
         f"{'s' if len(settings.seeds) > 1 else ''} prove that the chain runs, nothing else.\n"
     )
+
+
+def _in_short(results: Results) -> list[str]:
+    """The first three by each figure at the budget; whether they differ is said further down."""
+    paid = results.figures[BUDGET]
+    solved = {arm: found.solved for arm, found in paid.items()}
+    price = {arm: found.price for arm, found in paid.items() if found.price}
+    mended = {arm: found.mended for arm, found in paid.items() if found.mended}
+
+    def first(figures: Mapping[str, Estimate], shown: Callable[[Estimate], str], *, least: bool = False) -> str:
+        ranked = sorted(figures, key=lambda arm: figures[arm].value, reverse=not least)[:3]
+        return "; ".join(f"{BY_NAME[arm].title} {shown(figures[arm])}" for arm in ranked) or "none"
+
+    return [
+        f"Most problems solved at the same budget: {first(solved, share)}.",
+        f"Fewest tokens written for a training token: {first(price, quotient, least=True)}.",
+        f"Most true backtracks in accepted journeys: {first(mended, share)}.",
+    ]
 
 
 def _answers(results: Results) -> list[str]:
@@ -171,4 +193,5 @@ def _under(sheet: Sheet) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """At a sentence's beginning; a name such as rStar keeps its own letters."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]

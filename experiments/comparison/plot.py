@@ -13,6 +13,8 @@ WORDS = {FIRST: "one attempt", BUDGET: "same budget"}
 
 def draw(results: Results, path: Path) -> None:
     """Points with intervals, an arm a row; grey for one attempt each."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     arms = list(results.figures[BUDGET])
     figure, (solved, mended, price) = panels(3, width=12.5, height=0.34 * len(arms) + 1.3)
     for place, arm in enumerate(arms):
@@ -36,6 +38,9 @@ def draw(results: Results, path: Path) -> None:
         titles = [BY_NAME[arm].title for arm in arms] if axis is solved else [""] * len(arms)
         axis.set_yticks(range(len(arms)), titles, fontsize=8)
     price.set_xscale("log")
+    price.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    price.xaxis.set_major_formatter("{x:g}")
+    price.xaxis.set_minor_formatter(NullFormatter())
     solved.legend(fontsize=7)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
 

@@ -35,7 +35,7 @@ def main_table(results: Results, view: str) -> Sheet:
                 share(found.lucky),
                 f"{found.accepted_journeys / seeds:.1f} [{_low_high(found.accepted, settings.problems)}]",
                 share(found.mended),
-                _ratio(found.price),
+                quotient(found.price),
                 f"{found.tokens / found.journeys:.0f}" if found.journeys else "-",
                 f"{found.journeys / seeds / settings.problems:.2f}",
             )
@@ -113,7 +113,7 @@ def share(found: Estimate | None) -> str:
     return "-" if found is None else f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def _ratio(found: Estimate | None) -> str:
+def quotient(found: Estimate | None) -> str:
     return "-" if found is None else f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
