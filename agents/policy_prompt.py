@@ -1,7 +1,7 @@
 """What the policy reads: fixed text first, then the problem, then what grows."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import chain
 
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
@@ -67,18 +67,22 @@ class PolicyPrompt:
         """
         if self.persona.mode == "chat" or (reply_to := view.reply_to) is None or not reply_to.step:
             return ""
+        rootless = bool(_numbers(_left_side(reply_to)) & self._gone(reply_to, view))
+        if rootless and self.persona.memory == "path":
+            return ""  # words about that equation would have it done again, on a number that stands nowhere
         # One line, or a critique would end the step. No space at the end: the model's next token begins with one.
-        gone = _numbers(self._taken_along(reply_to, view)) - _numbers(view.question, *(turn.step for turn in view.path))
-        return " ".join(_critique(self.persona, reply_to, seed=view.seed, gone=gone).split())
+        return " ".join(_critique(self.persona, reply_to, seed=view.seed, again=not rootless).split())
 
-    def _taken_along(self, reply_to: Turn, view: PolicyView) -> str:
-        """What a backtrack took off the path besides the step that it judged."""
-        standing, lost = {turn.id for turn in view.path}, list[str]()
+    def _gone(self, reply_to: Turn, view: PolicyView) -> set[str]:
+        """Numbers that only given-up steps have: their results, and all in what went together with the judged step."""
+        standing = {turn.id for turn in view.path}
+        given_up = [turn for turn in view.turns if turn.id not in standing and turn.id != reply_to.id]
+        gone = _numbers(*(result for turn in given_up for result in re.findall(r"=([^=\n]*)", turn.step)))
         parent = reply_to.parent
         while parent is not None and parent not in standing:
-            lost.append(view.turns[parent].step)
+            gone |= _numbers(view.turns[parent].step)
             parent = view.turns[parent].parent
-        return "\n".join(lost)
+        return gone - _numbers(view.question, *(turn.step for turn in view.path))
 
     def _exchange(self, turn: Turn, turns: Sequence[Turn]) -> tuple[LLMMessage, ...]:
         """A turn on the path: what was asked, and the step. The first step's question is the task itself."""
@@ -103,24 +107,24 @@ class PolicyPrompt:
         return UserMessage(content=_critique(self.persona, reply_to, seed=reply_to.id), source="user")
 
 
-def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, gone: Set[str] = frozenset()) -> str:
-    """The persona's words on a critique.
-
-    Args:
-        gone: numbers that no standing step has any more; an equation that begins with one is not done again.
-    """
+def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, again: bool = True) -> str:
+    """The persona's words on a critique; `again`: an equation may be begun anew."""
     verdict = reply_to.verdict
     values = {"critique": verdict.critique, "quote": verdict.quote or reply_to.step, "step": reply_to.step}
     if verdict.move is Move.REFLECT:
         return fill(_choose(persona.reflect, seed), **values)
-    left, equals, _ = verdict.quote.rpartition("=")
     found = {evidence.kind for evidence in reply_to.evidence}
     only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
-    left = re.split(r"[.!?:]\s", left)[-1]  # a quote may begin with the words that opened the step
     is_code = FAILED_CODE in found  # `pans = eggs // 4` is no equation
-    if equals and persona.recompute and not (only_repeated or is_code or _numbers(left) & gone):
-        return fill(_choose(persona.recompute, seed), left=left.strip(), **values)
+    if again and (left := _left_side(reply_to)) and persona.recompute and not (only_repeated or is_code):
+        return fill(_choose(persona.recompute, seed), left=left, **values)
     return fill(_choose(persona.backtrack, seed), **values)
+
+
+def _left_side(reply_to: Turn) -> str:
+    """Of the equation that a critique quotes; "" where it quotes none."""
+    left, _, _ = reply_to.verdict.quote.rpartition("=")
+    return re.split(r"[.!?:]\s", left)[-1].strip()  # a quote may begin with the words that opened the step
 
 
 def _numbers(*texts: str) -> set[str]:

@@ -127,13 +127,18 @@ def test_a_sum_is_done_again_without_the_words_that_opened_the_step_before() -> 
     assert monologue("path").opening(policy_view([wrong])) == "Again: 2 + 2 ="
 
 
-def test_a_sum_whose_first_link_went_too_is_not_done_again() -> None:
-    """`104 * 3 =` would open a step whose 104 nobody has found any more."""
+@pytest.mark.parametrize(("memory", "opening"), [("path", ""), ("full", "Wait. 104 * 3 is not 314.")])
+def test_a_sum_whose_first_link_went_too_is_not_done_again(memory: str, opening: str) -> None:
+    """`104 * 3 =` would open a step whose 104 nobody has found any more, and so would words that name it."""
     turns = [turn([], "52 + 52 = 104")]
-    for keep, opening in ((1, "Again: 104 * 3 ="), (0, "Wait. 104 * 3 is not 314.")):
-        wrong, critique = "104 * 3 = 314", "104 * 3 is not 314."
-        back = turn(turns, wrong, Move.BACKTRACK, quote=wrong, critique=critique, keep=keep)
-        assert monologue("path").opening(policy_view([*turns, back])) == opening
+    wrong, critique = "104 * 3 = 314", "104 * 3 is not 314."
+    near = turn(turns, wrong, Move.BACKTRACK, quote=wrong, critique=critique, keep=1)
+    assert monologue(memory).opening(policy_view([*turns, near])) == "Again: 104 * 3 ="
+    turns.append(turn(turns, wrong, Move.BACKTRACK, quote=wrong, critique=critique, keep=0))
+    assert monologue(memory).opening(policy_view(turns)) == opening
+    # The model did it again all the same: what went two verdicts ago is still gone.
+    turns.append(turn(turns, wrong, Move.BACKTRACK, quote=wrong, critique=critique, keep=0))
+    assert monologue(memory).opening(policy_view(turns)) == opening
 
 
 def test_an_opening_is_one_line_and_an_empty_step_gets_none() -> None:
