@@ -182,7 +182,7 @@ def test_what_does_not_change_the_journeys_may_change_and_calls_no_model(tmp_pat
 
 
 def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
-    argv = scripted(tmp_path, count=200, latency=0.05)
+    argv = scripted(tmp_path, "--concurrency", "2", count=200, latency=0.05)  # long beside the second one's start
     with forking_runs() as runs:
         pid = runs.start(argv)
         deadline = time.monotonic() + 30
