@@ -82,6 +82,8 @@ def find_file(path: str, *, exports: str) -> Path:
             if (file := folder / f"{exports}{suffix}").is_file():
                 return file
     if (place / "journeys.db").exists():
+        if exports == "ppm" and (place / "exports" / "step_labels.jsonl").is_file():
+            raise UserError(f"data: {path}: no search of mcts grew this run, so it has no pairs; see configs/ppm.yaml")
         raise UserError(
             f"data: {path}: this run has no exports/{exports}.jsonl yet; finish it by running generate on it again"
         )
