@@ -71,7 +71,7 @@ def test_places_without_rows_say_what_is_missing(tmp_path: Path) -> None:
     assert "this run has no exports/journey_sft.jsonl yet; finish it" in refusal(str(run))
     (run / "exports").mkdir()
     (run / "exports" / "step_labels.jsonl").write_text("")
-    with pytest.raises(UserError, match="no search of mcts grew this run, so it has no pairs; see configs/ppm.yaml"):
+    with pytest.raises(UserError, match="no search of mcts grew this run, so it has no pairs"):
         find_file(str(run), exports="ppm")
     write_rows(run / "exports" / "journey_sft.jsonl", [])
     assert "this run has no accepted journeys to learn from (journey_sft.jsonl is empty)" in refusal(str(run))
