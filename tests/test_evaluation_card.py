@@ -5,11 +5,17 @@ from pathlib import Path
 from evaluation_material import evaluated, half_right, recipe, right
 
 
-async def test_a_model_card_gets_one_row_for_each_evaluation(tmp_path: Path) -> None:
-    model = tmp_path / "model"
+def trained(folder: Path) -> Path:
+    """What an evaluation takes for a model that this project trained."""
+    model = folder / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
     (model / "training.json").write_text("{}")
+    return model
+
+
+async def test_a_model_card_gets_one_row_for_each_evaluation(tmp_path: Path) -> None:
+    model = trained(tmp_path)
     card = model / "README.md"
     card.write_text("# A model\n\n<!-- evaluation -->\nNot evaluated yet.\n<!-- /evaluation -->\n\n## Licence\n\nMIT\n")
     for name, script in (("first", half_right), ("second", right), ("first", half_right)):
@@ -22,10 +28,7 @@ async def test_a_model_card_gets_one_row_for_each_evaluation(tmp_path: Path) -> 
 
 
 async def test_a_card_may_be_left_alone_or_unreadable(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
-    (model / "training.json").write_text("{}")
+    model = trained(tmp_path)
     card = model / "README.md"
     card.write_bytes(b"\xff\xfe no text")
     assert (await evaluated(recipe(tmp_path, models=[str(model)]), right)).result
