@@ -13,6 +13,9 @@ from agents.transcript import Transcript
 from journeys.code import FAILED_CODE, as_code, code_in, printed
 from journeys.record import Evidence, Move, Turn, seed_for
 
+_TRUE_BUT_IDLE = frozenset(("repeated_step", "missed_target", "unavailable_number"))
+"""Evidence against steps that may be calculated rightly."""
+
 
 class PolicyPrompt:
     """The messages that ask for a step: fixed text first, then the problem, then what grows."""
@@ -114,9 +117,9 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, again: bool 
     if verdict.move is Move.REFLECT:
         return fill(_choose(persona.reflect, seed), **values)
     found = {evidence.kind for evidence in reply_to.evidence}
-    only_repeated = "repeated_step" in found and "false_equation" not in found  # calculating it again repeats it again
+    true_but_idle = found & _TRUE_BUT_IDLE and "false_equation" not in found  # calculating it again repeats it
     is_code = FAILED_CODE in found  # `pans = eggs // 4` is no equation
-    if again and (left := _left_side(reply_to)) and persona.recompute and not (only_repeated or is_code):
+    if again and (left := _left_side(reply_to)) and persona.recompute and not (true_but_idle or is_code):
         return fill(_choose(persona.recompute, seed), left=left, **values)
     return fill(_choose(persona.backtrack, seed), **values)
 

@@ -21,15 +21,14 @@ from typing import Any
 
 import yaml
 
-from experiments.arms import Arm, label
+from experiments.arms import BASE, Arm, label
 from experiments.command import command
 from experiments.page import write_page
-from experiments.problem_sets import ProblemSets
+from experiments.problem_sets import ProblemSets, asked
 from experiments.results import Results, read_results, results_table
 from experiments.rows import KINDS, read_rows, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
-from journeys.decontaminate import normalised
 from settings import UserError, read_yaml
 
 SIZES = Path(__file__).parent.parent / "configs" / "experiments"
@@ -68,6 +67,7 @@ class Experiment:
 
     def run(self) -> Results:
         """Every stage in order, each skipped where its result is there; then the figures and the page."""
+        self._cold_start()
         self._draw()
         data = self._generate("data", policy=self.settings.base_model, problems="data")
         self._write_rows(data)
@@ -83,6 +83,12 @@ class Experiment:
         results = read_results(self.settings, problems=self.problems, stages=self.stages, best=best)
         self._publish(results)
         return results
+
+    def _cold_start(self) -> None:
+        """The base, where the recipe says how it is made."""
+        if self.settings.cold_start:
+            recipe = read_yaml(Path(self.settings.cold_start)) | {"name": BASE, "outputs_dir": str(self.models)}
+            self.stages.run(BASE, ["train", "sft"], recipe)
 
     def _draw(self) -> None:
         note = self.problems.folder / "drawn.json"
@@ -196,7 +202,7 @@ class Experiment:
             "seed": self.settings.draw,
             "problems": self._source(problems),
             "models": [
-                {"model": self.settings.base_model, "label": "base"},
+                {"model": self.settings.base_model, "label": BASE},
                 *({"model": str(self.models / model), "label": model} for model in trained),
             ],
             "persona": "arithmetic",
@@ -213,7 +219,7 @@ class Experiment:
         self.stages.run(name, ["evaluate"], recipe)
 
     def _source(self, problems: str) -> dict[str, Any]:
-        return {"source": "file", "path": str(self.problems.path(problems)), "verifier": "math"}
+        return {"source": "file", "path": str(self.problems.path(problems)), "verifier": self.settings.verifier}
 
     def _write_rows(self, data: Path) -> None:
         if all((self.rows / f"{kind}.jsonl").is_file() for kind in KINDS):
@@ -229,7 +235,7 @@ class Experiment:
         """
         learnt: set[tuple[str, ...]] = set()
         for row in read_rows(self.rows / "journey.jsonl"):
-            learnt.update(normalised(message["content"]) for message in row["prompt"] if message["role"] == "user")
+            learnt.update(asked(message["content"]) for message in row["prompt"] if message["role"] == "user")
         learnt |= self.problems.questions("preference")
         for held_out in (*HELD_OUT, "validation", "fresh"):
             if shared := learnt & self.problems.questions(held_out):
@@ -238,7 +244,7 @@ class Experiment:
     def _best(self) -> str:
         """The trained model that is right most often on the validation set; of equals the first."""
         evaluation = json.loads((self.evaluations / "validation-greedy" / "evaluation.json").read_text())
-        trained = [one for one in evaluation["models"] if one["model"] != "base"]
+        trained = [one for one in evaluation["models"] if one["model"] != BASE]
         return str(max(trained, key=lambda one: one["scores"]["accuracy"]["value"])["model"])
 
     def _publish(self, results: Results) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from experiments.settings import ExperimentSettings
 from journeys.decontaminate import normalised
 from journeys.record import Problem, seed_for
 from journeys.row_files import line
+from problems.number_games import TASKS as GAMES
+from problems.number_games import number_game
 from problems.sources import ProblemSettings, TaskSettings, load_problems
 from problems.worked import worked
 from settings import UserError, read_yaml
 
-SPARE = 2
+SPARE = 4
 """Times as many problems are drawn as are wanted, so that enough are left once those seen before are out."""
 
 
@@ -34,8 +37,8 @@ class ProblemSets:
         return [json.loads(row) for row in self.path(name).read_text("utf-8").splitlines()]
 
     def questions(self, name: str) -> set[tuple[str, ...]]:
-        """What is asked, without spacing and case."""
-        return {normalised(row["question"]) for row in self.rows(name)}
+        """What is asked, as `asked` says."""
+        return {asked(row["question"]) for row in self.rows(name)}
 
     def digest(self, name: str) -> str:
         return hashlib.sha256(self.path(name).read_bytes()).hexdigest()[:12]
@@ -75,7 +78,7 @@ def unseen(
         left = share
         chosen = seed_for(seed, name, task.name, place)
         for problem in load_problems(ProblemSettings(tasks=(task,)), count=SPARE * share, seed=chosen):
-            question = normalised(problem.question)
+            question = asked(problem.question)
             if left and question not in seen and not _misstated(problem):
                 seen.add(question)
                 left -= 1
@@ -96,26 +99,41 @@ def _shares(tasks: tuple[TaskSettings, ...], count: int) -> list[int]:
 
 def _misstated(problem: Problem) -> bool:
     """Whether the task states an answer that a solution on paper does not come to (basic_arithmetic sometimes does)."""
+    if number_game(problem.question):  # which has many
+        return False
     solution = worked(problem)
     return problem.answer is None or (solution is not None and solution.answer != problem.answer.strip())
 
 
 def taught_with(model: str) -> tuple[tuple[TaskSettings, ...], Iterable[tuple[str, ...]]]:
-    """The tasks of the worked solutions that a model was taught with, and their questions; nothing if it was not."""
+    """The tasks of the worked solutions that a model was taught with, and what they asked; nothing if it was not.
+
+    The model that it was made from may have been taught with others; they are among them.
+    """
     recipe = Path(model) / "recipe.yaml"
-    lesson = read_yaml(recipe).get("worked") if recipe.is_file() else None
+    learnt = read_yaml(recipe) if recipe.is_file() else {}
+    lesson = learnt.get("worked")
     if not isinstance(lesson, Mapping):
         return (), ()
     tasks = ProblemSettings.model_validate({"tasks": lesson["tasks"]})
     taught = load_problems(tasks, count=int(lesson["count"]), seed=int(lesson["seed"]))
-    return tasks.tasks, (normalised(problem.question) for problem in taught)
+    before, known = taught_with(str(learnt.get("model", "")))
+    return (*before, *tasks.tasks), chain(known, (asked(problem.question) for problem in taught))
 
 
-def row_of(problem: Problem) -> dict[str, str]:
-    """A problem as a row of a file."""
+def asked(question: str) -> tuple[str, ...]:
+    """What makes a question this one: its words without spacing and case; of a number game, numbers and target."""
+    game = number_game(question)
+    return ("make", str(game.target), *map(str, sorted(game.numbers))) if game else normalised(question)
+
+
+def row_of(problem: Problem) -> dict[str, Any]:
+    """A problem as a row of a file. A number game has many right answers, so it keeps what its own scorer needs."""
+    entry: Any = problem.metadata.get("entry")
+    own_scorer = {"metadata": entry["metadata"]} if problem.family in GAMES and entry else {}
     return {
         "id": problem.id,
         "question": problem.question,
         "answer": str(problem.answer).strip(),
         "family": problem.family,
-    }
+    } | own_scorer

@@ -1,13 +1,14 @@
 """The recipe of an experiment: how large it is and what its stages are given."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from experiments.arms import ARMS, Arm
+from experiments.arms import ARMS, BASE, Arm
 from experiments.base import OnOneModel
 from journeys.stitching.page import Layout
+from problems.number_games import TASKS as GAMES
 from problems.sources import TaskSettings
 from settings import Settings
 
@@ -30,6 +31,12 @@ class Counts(Settings):
 class ExperimentSettings(OnOneModel):
     """Everything `make experiment` does at one size."""
 
+    cold_start: str = ""
+    """A recipe of `train sft` that makes the base first, where the trained families are not known to any model there
+    is; its worked problems count as seen."""
+    errors: Literal["slips", "dead-ends"] = "slips"
+    """What there is to take back in the trained families: slips of calculation, or tries that miss. The page explains
+    what is asked accordingly."""
     arms: tuple[str, ...] = ("shortcut", "journey", "shortcut-tokens", "dpo", "dpo-plain")
     """Which of experiments/arms.py to train."""
     count: Counts
@@ -72,6 +79,16 @@ class ExperimentSettings(OnOneModel):
         if not {"shortcut", "shortcut-tokens", "journey"} <= {*self.arms}:
             raise ValueError("arms: shortcut, shortcut-tokens and journey are what is asked about")
         return self
+
+    @property
+    def base_model(self) -> str:
+        """The base as commands take it; with a cold start it is there once that was made."""
+        return str(self.folder / "models" / BASE) if self.cold_start else super().base_model
+
+    @property
+    def verifier(self) -> str:
+        """How the drawn problems are graded: as numbers, unless some bring their own scorer."""
+        return "auto" if any(task.name in GAMES for task in (*self.trained, *self.untrained)) else "math"
 
     @property
     def trained_arms(self) -> tuple[Arm, ...]:

@@ -16,7 +16,7 @@ from journeys.tree_pairs import TreePair
 Stitch = Callable[[Journey], Thought]
 """Tells a journey by its path alone."""
 
-PROOFS = frozenset({"false_equation", "contradiction", "failed_code"})
+PROOFS = frozenset({"false_equation", "contradiction", "failed_code", "missed_target", "unavailable_number"})
 """Evidence that a step is wrong in itself; other fatal kinds (an empty, a repeated step) only say it may not stand."""
 
 

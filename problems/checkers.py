@@ -1,4 +1,4 @@
-"""What programs can say about one step: false equations, repetition, contradiction, emptiness; and luck at the end.
+"""What programs can say about one step: false equations, repetition, contradiction, dead ends; and luck at the end.
 
 Every checker prefers silence to a false alarm. Its sentences never hold a value that the policy has not written.
 """
@@ -14,6 +14,7 @@ from journeys.record import Evidence, Problem
 from problems.derivations import adds_up, terms_of
 from problems.equations import Equation, equations
 from problems.gym import ARITHMETIC_TASKS
+from problems.number_games import missed, number_game, unavailable
 from problems.numbers import plain_number
 
 MAX_EVIDENCE = 5
@@ -109,6 +110,20 @@ def contradiction(scene: Scene) -> tuple[Evidence, ...]:
     return tuple(found[:MAX_EVIDENCE])
 
 
+def missed_target(scene: Scene) -> tuple[Evidence, ...]:
+    """A number game's dead end: every number is used, and what is left is not the target."""
+    game = number_game(scene.question)
+    found = game and missed(game, [spoken(step) for step in scene.path], spoken(scene.step))
+    return (Evidence(kind="missed_target", quote=found[0], detail=found[1]),) if found else ()
+
+
+def unavailable_number(scene: Scene) -> tuple[Evidence, ...]:
+    """A number game's line that takes a number which the game does not give, or one that is used up."""
+    game = number_game(scene.question)
+    found = game and unavailable(game, [spoken(step) for step in scene.path], spoken(scene.step))
+    return (Evidence(kind="unavailable_number", quote=found[0], detail=found[1]),) if found else ()
+
+
 _CHANGE = re.compile(
     r"\b(?:now|new|becomes?|became|updated?|after|remaining|remains?|left|or|case|if|when|another|next|second|other|"
     r"instead|wait|actually|mistake|correct(?:ed|ion)?|should|adding|add|subtract|increase[sd]?|decrease[sd]?|then)\b",
@@ -148,6 +163,8 @@ CHECKERS: dict[str, Checker] = {
     "false_equation": false_equation,
     "repeated_step": repeated_step,
     "contradiction": contradiction,
+    "missed_target": missed_target,
+    "unavailable_number": unavailable_number,
 }
 """By the name that a recipe gives; each finds evidence of the kind it is named after."""
 

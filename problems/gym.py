@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from string import Template
 from typing import Any
 
 from pydantic import JsonValue
@@ -123,12 +124,24 @@ def open_task(name: str, config: Mapping[str, Any], *, size: int, seed: int, whe
 
 
 def problem_of(
-    entry: Mapping[str, Any], *, task: str, config: Mapping[str, Any], index: int, seed: int, suffix: str
+    entry: Mapping[str, Any],
+    *,
+    task: str,
+    config: Mapping[str, Any],
+    index: int,
+    seed: int,
+    suffix: str = "",
+    words: str = "",
 ) -> Problem:
     """A stored problem that can be scored again without generating anything.
 
+    Args:
+        suffix: goes behind the question.
+        words: ask in these words in place of the task's own, with what its entries' metadata names (`$target`).
+
     Raises:
-        UserError: the task's entries do not survive JSON, so a resumed run could not score them.
+        UserError: the task's entries do not survive JSON, so a resumed run could not score them; or they have nothing
+            by a name in `words`.
     """
     try:
         kept: dict[str, JsonValue] = json.loads(json.dumps({key: entry[key] for key in ("answer", "metadata")}))
@@ -139,12 +152,31 @@ def problem_of(
     answer = entry["answer"]
     return Problem(
         id=f"{task}-{seed}-{index}",
-        question=str(entry["question"]).strip() + suffix,
+        question=(_in_words(words, entry, task) if words else str(entry["question"]).strip()) + suffix,
         answer=None if answer is None else str(answer),
         family=task,
         verifier="reasoning_gym",
         metadata={"task": task, "config": json.loads(json.dumps(dict(config))), "entry": kept},
     )
+
+
+def _in_words(words: str, entry: Mapping[str, Any], task: str) -> str:
+    values = {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in entry["metadata"].items()
+        if isinstance(value, str | int | float | list | tuple)
+    }
+    try:
+        return Template(words).substitute(values)
+    except KeyError as missing:
+        known = ", ".join(f"${name}" for name in values)
+        raise UserError(
+            f"problems.tasks.{task}.question: no ${missing.args[0]} in its problems; known: {known}"
+        ) from None
+    except ValueError:
+        raise UserError(
+            f"problems.tasks.{task}.question: a $ that names nothing in {words!r}; a dollar sign itself is written $$"
+        ) from None
 
 
 def check_stored(dataset: Any, problem: Problem) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from journeys.record import Problem
+from problems import gym
 from problems.answers import reference_answer
 from problems.numbers import plain_number
 from problems.verifier import choice_letter, words_of
@@ -114,6 +115,9 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
     question = _question(row, max_question_chars)
     choices = _choices(row)
     answer = _answer_text(row)
+    entry = row.said.get("metadata")
+    if verifier == "auto" and isinstance(entry, dict) and (task := entry.get("source_dataset")):
+        return _with_own_scorer(row, question, str(task), entry)
     if choices:
         question += "\n" + "\n".join(f"({chr(ord('A') + index)}) {choice}" for index, choice in enumerate(choices))
         answer = _choice_answer(row, answer, choices)
@@ -137,8 +141,26 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
         answer=gold,
         family=row.family,
         verifier=kind,
-        metadata={"choices": list(choices)} if choices else dict(row.said),
+        metadata={"choices": list(choices)} if choices else {k: v for k, v in row.said.items() if k != "metadata"},
     )
+
+
+def _with_own_scorer(row: Row, question: str, task: str, metadata: dict[str, JsonValue]) -> Problem:
+    """A row that reasoning-gym wrote: its task's own scorer looks at answers, since many may be right."""
+    stored = {"answer": row.answer, "metadata": metadata}
+    problem = Problem(
+        id=row.id,
+        question=question,
+        answer=None if row.answer is None else str(row.answer),
+        family=row.family,
+        verifier="reasoning_gym",
+        metadata={"task": task, "config": {}, "entry": stored},
+    )
+    try:
+        gym.check_stored(gym.open_task(task, {}, size=1, seed=0, where="metadata.source_dataset"), problem)
+    except UserError as error:
+        raise UserError(f"{row.where}: {error}; or set problems.verifier: math") from None
+    return problem
 
 
 def _jsonl(path: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -195,6 +217,7 @@ def _rows(raw: Iterator[tuple[str, Mapping[str, Any]]], names: FieldNames, *, st
             answer=row[answer] if answer else None,
             family=str(row[family]) if family and isinstance(row[family], str) and row[family] else stem,
             choices=row[choices] if choices else None,
+            said={"metadata": row["metadata"]} if isinstance(row.get("metadata"), dict) else {},
         )
 
 

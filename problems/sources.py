@@ -26,6 +26,9 @@ class TaskSettings(Settings):
     """The task's own settings, as reasoning-gym names them (`max_terms`, `max_digits`, ...)."""
     suffix: str = ""
     """Appended to each question, to say what an answer should look like."""
+    question: str = ""
+    """Asks in these words in place of the task's own, with the names of its entries' metadata: for countdown
+    `Use all the numbers $numbers to make $target.`"""
 
 
 class ProblemSettings(Settings):
@@ -129,7 +132,13 @@ def _draw(task: TaskSettings, settings: ProblemSettings, *, count: int, seed: in
     given = 0
     for index in range(draws):
         problem = gym.problem_of(
-            dataset[index], task=task.name, config=task.config, index=index, seed=seed, suffix=task.suffix
+            dataset[index],
+            task=task.name,
+            config=task.config,
+            index=index,
+            seed=seed,
+            suffix=task.suffix,
+            words=task.question,
         )
         if len(problem.question) > settings.max_question_chars:
             raise UserError(

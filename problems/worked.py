@@ -13,6 +13,8 @@ from math import gcd
 
 from journeys.record import Problem
 from problems.checkers import normalised
+from problems.number_games import number_game
+from problems.worked_games import tries
 from problems.worked_sums import Unworked, operation, product_lines, reduced, sum_lines
 
 MAX_LINES = 12
@@ -153,6 +155,15 @@ def _fraction(question: str) -> Worked:
     return Worked(tuple(lines), f"{top}/{bottom}")
 
 
+def _countdown(question: str) -> Worked:
+    """countdown: the first try, in a fixed order, that comes to the target."""
+    game = number_game(question)
+    found = next((one for one in tries(game) if one.value == game.target), None) if game else None
+    if found is None:
+        raise Unworked(question)
+    return Worked((found.line,), found.expression)
+
+
 def _smallest_prime(number: int) -> int:
     return next((divisor for divisor in range(2, int(number**0.5) + 1) if number % divisor == 0), number)
 
@@ -168,6 +179,7 @@ def _numbers_after(question: str, words: str) -> list[int]:
 TASKS: dict[str, Callable[[str], Worked]] = {
     "basic_arithmetic": _expression,
     "chain_sum": _expression,
+    "countdown": _countdown,
     "fraction_simplification": _fraction,
     "gcd": _gcd,
     "leg_counting": _legs,

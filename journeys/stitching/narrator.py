@@ -195,6 +195,8 @@ class _Teller:
             return self.speech.pick(table).format(kept=kept, count=_COUNTS.get(dropped, str(dropped)))
         if announced or (dropped == 1 and self.speech.dice.random() < 0.6):
             return ""
+        if _came_to_nothing(turn):
+            return self.speech.pick(phrases.OTHERWISE)
         return self.speech.pick(phrases.OVER if dropped > 1 else phrases.REDO)
 
     def _reflect(self, told: Told, following: Told) -> None:
@@ -248,6 +250,11 @@ class _Teller:
             if self.speech.dice.random() < 0.3
             else ""
         )
+
+
+def _came_to_nothing(turn: Turn) -> bool:
+    """Whether the step is true and leads nowhere: to do it again would lead there again."""
+    return any(found.fatal and found.kind in ("missed_target", "unavailable_number") for found in turn.evidence)
 
 
 def _dropped(turn: Turn, standing: Sequence[Told]) -> int:

@@ -117,6 +117,9 @@ ONCE_MORE = ("Once more: ", "Another try: ", "Trying again: ", "Let me take it s
 REDO = ("Let me redo that.", "I'll do that part again.", "Once more, carefully.", "Let me try that step again.")
 """Goes on after one step was dropped."""
 
+OTHERWISE = ("Let me try something else.", "Another way, then.", "There must be another way.", "Let me try again.")
+"""Goes on after a try that came to nothing, though its every line is true."""
+
 OVER = (
     "Let me start over.",
     "I'll begin again from the problem itself.",

@@ -20,7 +20,7 @@ _MAY_BE_LOWERED = re.compile(
 BARE_MATHS = re.compile(r"[\d\s.,:;()\[\]+\-*/×÷·^=%$€£<>≤≥−]+|[^.!?]{0,60}=[^.!?]{0,60}")
 ONE_OPERATION = re.compile(r"[$€£]?[\d.,]+\s*([-+*/×÷−])\s*[$€£]?[\d.,]+\s*=\s*[$€£]?[\d.,]+\W?")
 _PLAIN_EQUATION = re.compile(r"(?<![\w\\])[-(]?[$€£]?[\d(][\d\s.,()+\-*/×÷^$€£%−]*=\s*[-$€£]*[\d.,/]*\d%?")
-ANNOUNCES = re.compile(r"(?:let|i'll|i will|going back|back to|start|once more|again|instead)\b", re.IGNORECASE)
+ANNOUNCES = re.compile(r"(?:let|i'll|i will|going back|back to|start|once more|another|again|instead)\b", re.IGNORECASE)
 ASKS = re.compile(r"(?:Let me|Am I|Have I|Did I|Do I|Could I|Should I|What|How|Why|Where|Which|Who|Is|Are|Does|Was)\b")
 SIGN = {"×": "*", "÷": "/", "−": "-"}
 

@@ -1,0 +1,123 @@
+"""Number games: make a target from given numbers, each used once (reasoning-gym's `countdown` and `puzzle24`).
+
+Here a dead end can be seen from the text alone: once all numbers are used up, what is left is the target or it is not.
+The checkers of this module say so. As all checkers they are silent wherever a step can be read in two ways: a line that
+works back from the target, a line whose equations do not hold, an equation among words that say more.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from problems.answers import final_answer
+from problems.equations import Equation, equations
+
+TASKS = frozenset(("countdown", "puzzle24"))
+"""reasoning-gym's number games; any question in their words counts as one."""
+
+_NUMBERS = r"\[?(?P<numbers>\d+(?:,? (?:and )?\d+)+)\]?"
+_ASKED = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\bnumbers:? {_NUMBERS},? (?:create an (?:expression|equation) that equals|to make|to reach|make) (?P<target>\d+)\b",
+        rf"\b(?:make|calculate|reach) (?P<target>\d+) using (?:all of |all )?(?:these numbers:|the numbers)? ?{_NUMBERS}",
+    )
+)
+_PLAIN = re.compile(r"[\d\s().+\-*/×÷−]+")
+_BARE = re.compile(r"[\d\s().,;+\-*/×÷−=]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberGame:
+    """What a question of this kind gives and wants."""
+
+    numbers: tuple[int, ...]
+    target: int
+
+    @property
+    def whole(self) -> Counter[Fraction]:
+        """All the numbers, as many of each as there are."""
+        return Counter(map(Fraction, self.numbers))
+
+
+@lru_cache(maxsize=4096)
+def number_game(question: str) -> NumberGame | None:
+    """The game that a question asks for; None for any other question."""
+    for asked in _ASKED:
+        if found := asked.search(question):
+            return NumberGame(tuple(map(int, re.findall(r"\d+", found["numbers"]))), int(found["target"]))
+    return None
+
+
+def missed(game: NumberGame, path: Sequence[str], step: str) -> tuple[str, str] | None:
+    """Where a step uses up the numbers and misses the target: the words that show it, and what is wrong in a sentence.
+
+    Args:
+        path: the steps that stand.
+        step: what is said after them: calculations that go on from theirs or begin anew, or the final answer.
+    """
+    answer = final_answer(step)
+    if answer is not None:
+        return _answer_misses(game, answer)
+    now = equations(step)
+    before = [equation for said in path for equation in equations(said)]
+    for calculated in ([*before, *now], now):
+        left = _left_over(game, calculated)
+        if left is not None and now:
+            result = now[-1].value
+            ended = left == Counter([result])
+            return (now[-1].quote, f"{result} is not {game.target}.") if ended and result != game.target else None
+    return None
+
+
+def unavailable(game: NumberGame, path: Sequence[str], step: str) -> tuple[str, str] | None:
+    """The first equation of a bare line that takes a number which is not there, or not any more."""
+    now = equations(step)
+    if final_answer(step) is not None or not now or not _BARE.fullmatch(step.rpartition(": ")[2]):
+        return None
+    if any(not line.holds or Fraction(game.target) in _operands(line) for line in now):
+        return None
+    before = [equation for said in path for equation in equations(said)]
+    if any(_left_over(game, calculated) is not None for calculated in ([*before, *now], now)):
+        return None
+    left = game.whole
+    for line in now:
+        for number in _operands(line):
+            if not left[number]:
+                known = number in game.whole or any(number == earlier.value for earlier in (*before, *now))
+                return line.quote, f"{number} is used up." if known else f"There is no {number}."
+            left[number] -= 1
+        left[line.value] += 1
+    return None
+
+
+def _answer_misses(game: NumberGame, answer: str) -> tuple[str, str] | None:
+    """An expression given as the answer; a plain number, or words, are for the verifier."""
+    expression = answer.partition("=")[0].strip()
+    if not _PLAIN.fullmatch(expression) or not re.search(r"\d\s*\)*\s*[-+*/×÷−]", expression):
+        return None
+    if Counter(map(Fraction, re.findall(r"\d+", expression))) != game.whole:
+        return answer, "That does not use each number once."
+    read = equations(f"{expression} = {game.target}")
+    return (answer, f"{expression} is not {game.target}.") if read and not read[0].holds else None
+
+
+def _left_over(game: NumberGame, calculated: Sequence[Equation]) -> Counter[Fraction] | None:
+    """The numbers that are left after these calculations; None where they do not take them one by one."""
+    left = game.whole
+    for line in calculated:
+        if not line.operated or not line.holds or line.value != line.stated or not _PLAIN.fullmatch(line.left):
+            return None
+        for number in _operands(line):
+            if not left[number]:
+                return None
+            left[number] -= 1
+        left[line.value] += 1
+    return +left
+
+
+def _operands(line: Equation) -> list[Fraction]:
+    return [Fraction(number) for number in re.findall(r"\d+", line.left)]
