@@ -35,7 +35,6 @@ SIZES = Path(__file__).parent.parent / "configs" / "experiments"
 PERSONAS = Path(__file__).parent.parent / "configs" / "personas" / "policy"
 HELD_OUT = ("trained", "untrained")
 MODES = ("greedy", "sampled")
-PAGE = "journey-vs-shortcut.md"
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,10 @@ class Experiment:
     @property
     def rows(self) -> Path:
         return self.settings.folder / "rows"
+
+    @property
+    def page(self) -> Path:
+        return self.settings.folder / "page" / f"{self.settings.page_name}.md"
 
     @property
     def evaluations(self) -> Path:
@@ -249,7 +252,7 @@ class Experiment:
 
     def _publish(self, results: Results) -> None:
         """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
-        written = write_page(results, self.settings.folder / "page" / PAGE, command=self.command)
+        written = write_page(results, self.page, command=self.command)
         self.settings.publish(written)
 
 
@@ -257,8 +260,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment and print its table. Returns the exit code, as run.py does."""
 
     def run(settings: ExperimentSettings, again: str) -> str:
-        results = Experiment.of(settings, command=again).run()
-        return results_table(results) + f"\n{settings.folder / 'page' / PAGE}\n"
+        experiment = Experiment.of(settings, command=again)
+        return results_table(experiment.run()) + f"\n{experiment.page}\n"
 
     return command(
         argv,

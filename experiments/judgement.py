@@ -1,6 +1,9 @@
 """What the data say, by the rules of experiments/words.py."""
 
+from collections.abc import Callable
+
 from experiments import words
+from experiments.dead_ends import DeadEnds
 from experiments.results import Comparison, Results
 from experiments.words import points
 
@@ -68,4 +71,20 @@ def mends(results: Results, setting: str) -> str:
         f"of its calculations {false_rates[1]:.1%} are false when first stated (shortcut: {false_rates[0]:.1%}), and "
         f"of those {shares[1]:.1%} are mended before the end (shortcut: {shares[0]:.1%}); {journey.broken} true ones "
         f"were talked into false ones (shortcut: {shortcut.broken})"
+    )
+
+
+def searches(results: Results, setting: str) -> str:
+    """Whether the journey models do what they were taught: leave tries that missed, keep one that hit."""
+    journey, shortcut = (results.pooled[setting][arm].dead_ends for arm in ("journey", "shortcut"))
+
+    def both(figure: Callable[[DeadEnds], tuple[int, int]]) -> str:
+        (mine, whole), (theirs, their_whole) = figure(journey), figure(shortcut)
+        return f"{mine / max(1, whole):.1%} (shortcut: {theirs / max(1, their_whole):.1%})"
+
+    more, fewer = (arm.tries / max(1, arm.samples) for arm in (journey, shortcut))
+    return (
+        f"behind {both(lambda arm: (arm.seen, arm.misses))} of the tries that missed they try again, behind "
+        f"{both(lambda arm: (arm.left, arm.hits))} of those that hit; the first try hits in "
+        f"{both(lambda arm: (arm.at_once, arm.samples))}; {more:.1f} tries an answer (shortcut: {fewer:.1f})"
     )

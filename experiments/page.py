@@ -5,44 +5,11 @@ from pathlib import Path
 from evaluation.intervals import Estimate
 from evaluation.tables import Sheet, number, percent
 from experiments.arms import BASE, TITLES, label
-from experiments.judgement import MAIN, dpo_verdict, in_words, mends, target_verdict
+from experiments.judgement import MAIN, dpo_verdict, in_words, mends, searches, target_verdict
 from experiments.plots import draw_accuracy, draw_mending
+from experiments.question import question
 from experiments.results import IN_WORDS, SETTINGS, Results
 from experiments.words import points
-
-QUESTION = """\
-Does a model learn more from whole journeys, wrong turns and repairs included, than from their shortcuts, the path that
-stood in the end? O1 Journey reports 8.4 and 8.0 points on MATH for it (one base model, one seed, no control for
-length). Here the same question is put to a very small model, with that control, several seeds and paired intervals.
-
-## What could make it real, and what could fake it
-
-**Real.** The policy's own lines are sometimes wrong. A shortcut shows only lines that stood, so a model that learnt
-from shortcuts has no way back from a false line: whatever follows rests on it. A journey shows the false line, the
-doubt and the line that took its place. A model that has learnt to doubt *the right* lines can gain at every false one.
-Whether it can tell is the crux: it wrote the line because it thought it likely. When lines are sampled, many false ones
-are accidents against the model's own better knowledge and can be noticed. When they are its first choice (greedy),
-noticing takes a second way of knowing, which a model of this size hardly has. So a gain should show up sampled before
-it shows up greedy; and the table of calculations below has to show mended lines, or the gain is something else.
-
-**Harm.** The loss falls on the whole thought, wrong lines included, as O1 Journey has it: the model is also taught to
-write them, and may learn that a thought begins with a mistake. The share of calculations that are false when first
-stated shows it; an arm "from the last doubt on", where there is one, has the same rows without that loss. And a doubt
-behind a true line can talk the model out of it.
-
-**Fakes**, and what stands against each:
-
-| what could look like a gain | what stands against it |
-|---|---|
-| other problems, easier ones | both arms learn from the same journeys, row for row |
-| more optimiser steps | the same number of steps and of rows in a step |
-| more tokens to learn from: journeys are longer | a second shortcut arm learns from as many tokens |
-| the answer's format | all start from one base that knows it; no-answer rate beside every accuracy |
-| a lucky seed | {seeds} seeds an arm; a difference is "shown" only where all of them agree on its sign |
-| lucky problems | paired intervals over problems, Holm's adjustment for the comparisons of a setting |
-| questions seen before | none is in the data, in DPO's questions or in the base's own lessons (asserted) |
-| choosing what looks best | arms and rules were fixed beforehand; only the plugged-in model is chosen, by validation |
-"""
 
 FEWEST = 500
 """Held-out problems of a kind, below which nothing is said to be shown."""
@@ -58,7 +25,7 @@ def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
         "# Journey against shortcut\n",
         f"Written by `{command}`; do not edit. Every figure comes from the folders of that run.\n",
         "## What was asked\n",
-        QUESTION.replace("{seeds}", str(len(results.settings.seeds))),
+        question(results.settings),
         "## What the data say\n",
         _said(results),
         f"![Accuracy of each arm under each setting]({pictures[0].name})\n",
@@ -66,6 +33,7 @@ def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
         *(_accuracy(results, setting) for setting in SETTINGS),
         "## Differences\n",
         *(_differences(results, setting) for setting in SETTINGS),
+        *_dead_ends(results),
         "## Does it mend its lines?\n",
         "Calculations are those that exact arithmetic can read. Mended: false when first stated, true when last stated "
         "in the same text; broken: the other way round. Wrong→right and right→wrong compare the first and the last of "
@@ -95,9 +63,10 @@ def _said(results: Results) -> str:
         lines.append(
             f"{_capital(IN_WORDS[setting])}: journey {in_words(results.compared(setting, 'shortcut', 'journey'))}."
         )
-    lines.append(f"The journey models, {IN_WORDS[MAIN]}: {mends(results, MAIN)}.")
+    does = mends if results.settings.errors == "slips" else searches
+    lines.append(f"The journey models, {IN_WORDS[MAIN]}: {does(results, MAIN)}.")
     sampled = MAIN.replace("greedy", "sampled")
-    lines.append(f"The same, {IN_WORDS[sampled]}: {mends(results, sampled)}.")
+    lines.append(f"The same, {IN_WORDS[sampled]}: {does(results, sampled)}.")
     for arm in [arm.name for arm in results.settings.trained_arms if arm.method == "dpo"]:
         for setting in ("trained-greedy", "untrained-greedy"):
             verdict = dpo_verdict(results, setting, arm)
@@ -159,6 +128,34 @@ def _mending(results: Results, setting: str) -> str:
     return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))
 
 
+def _dead_ends(results: Results) -> list[str]:
+    """What the models do with tries at number games; nothing where the experiment has none."""
+    if results.settings.errors == "slips":
+        return []
+    heads = ("arm", "tries an answer", "first try hits", "misses", "another try follows", "hits", "another try follows")
+    sheets = []
+    for setting in SETTINGS:
+        rows = [
+            (
+                TITLES[arm],
+                f"{found.tries / found.samples:.1f}",
+                percent(found.at_once / found.samples),
+                f"{found.misses:,}",
+                _of(found.seen, found.misses),
+                f"{found.hits:,}",
+                _of(found.left, found.hits),
+            )
+            for arm, pooled in results.pooled[setting].items()
+            if (found := pooled.dead_ends).samples
+        ]
+        sheets += [_under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))] if rows else []
+    told = (
+        "A try is a line that uses up all the numbers of a countdown game; it hits the target or misses it. Behind a "
+        "miss another try is the way out; behind a hit it throws the answer away. Seeds are added up.\n"
+    )
+    return ["## Does it see dead ends?\n", told, *sheets]
+
+
 def _families(results: Results, setting: str) -> str:
     by_arm = results.pooled[setting]
     families = list(by_arm[BASE].families)
@@ -176,15 +173,15 @@ def _plugged(results: Results) -> str:
         ("accepted with a backtrack", *(str(run.with_backtrack) for run in runs), ""),
         ("backtracks", *(str(run.backtracks) for run in runs), ""),
         ("backtrack precision", *(percent(run.precision) for run in runs), ""),
-        ("next try calculates right", *(percent(run.mending) for run in runs), ""),
+        ("next try holds", *(percent(run.mending) for run in runs), ""),
     ]
     sheet = Sheet("Two runs", ("", "base", results.best, "difference, points"), tuple(rows))
     accuracy = results.validation[results.best]
     return (
         f"`{results.best}` was best on the validation set ({accuracy:.1%}; base {results.validation[BASE]:.1%}) and "
         f"took the base's place in `generate`: {both.base.problems} fresh problems, {both.base.journeys} journeys, the "
-        "same critic and budgets. Backtrack precision: the share of backtracks from a step with a false equation.\n"
-        "\n" + _under(sheet)
+        "same critic and budgets. Backtrack precision: the share of backtracks from a step that was proven wrong.\n\n"
+        + _under(sheet)
     )
 
 
@@ -195,8 +192,8 @@ def _set_up(results: Results) -> str:
         f"Base: `{settings.base_model}`. Machine: {results.machine}. "
         f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
         f"Data: {data['journeys']} journeys on {data['problems']} problems under the critic that follows the checkers, "
-        f"drawn hot (temperature {settings.data_sampling.get('temperature')}, {settings.retry_temperature:g} behind a "
-        f"backtrack). {data['accepted']} were accepted, {data['accepted_with_backtrack']} of them with a backtrack.",
+        f"drawn at temperature {settings.data_sampling.get('temperature')}, {settings.retry_temperature:g} behind a "
+        f"backtrack. {data['accepted']} were accepted, {data['accepted_with_backtrack']} of them with a backtrack.",
         f"{rows['rows']} rows for each arm, {rows['with_backtrack']} of them with a backtrack ({rows['backtracks']} in "
         "all), journeys without one thinned out; the same journeys row for row: "
         f"{'yes' if rows['same_journeys'] else '**no**'}. Characters a row: journey {rows['journey_chars']:.0f}, "

@@ -8,7 +8,8 @@ from statistics import fmean
 
 from evaluation.intervals import Difference, paired
 from experiments.settings import ExperimentSettings
-from journeys.record import removals
+from journeys.preferences import PROOFS
+from journeys.record import Turn, removals
 from journeys.store import Store
 from problems.equations import equations
 
@@ -27,9 +28,9 @@ class RunFigures:
     tokens_per_accepted: float | None
     backtracks: int
     false_steps_removed: int
-    """Backtracks from a step in which a checker had found a false equation."""
+    """Backtracks from a step that a checker had proven wrong."""
     mended: int
-    """Of these, those answered by a step that calculates something, and nothing wrong."""
+    """Of these, those answered by a step that calculates something, and is not proven wrong."""
     with_backtrack: int
     """Accepted journeys with a backtrack."""
 
@@ -83,12 +84,12 @@ def _figures(run: Path) -> RunFigures:
             counts.update(journeys=1, tokens=journey.completion_tokens)
             removed = [turn for turn, _ in removals(journey.turns)]
             counts["with_backtrack"] += is_accepted and bool(removed)
-            false = [turn.id for turn in removed if any(found.kind == "false_equation" for found in turn.evidence)]
+            false = [turn.id for turn in removed if _proven_wrong(turn)]
             counts.update(backtracks=len(removed), false=len(false))
             replies = {turn.replies_to: turn for turn in journey.turns if turn.replies_to is not None}
             for turn_id in false:
                 reply = replies.get(turn_id)
-                counts["mended"] += reply is not None and _calculates_right(reply.step)
+                counts["mended"] += reply is not None and _holds(reply)
     return RunFigures(
         problems=len(solved),
         journeys=counts["journeys"],
@@ -103,6 +104,11 @@ def _figures(run: Path) -> RunFigures:
     )
 
 
-def _calculates_right(step: str) -> bool:
-    found = [equation.holds for line in step.splitlines() for equation in equations(line) if equation.operated]
-    return bool(found) and all(found)
+def _proven_wrong(turn: Turn) -> bool:
+    return any(found.kind in PROOFS for found in turn.evidence)
+
+
+def _holds(turn: Turn) -> bool:
+    """Whether a step calculates, and nothing in it was proven wrong."""
+    found = [equation.holds for line in turn.step.splitlines() for equation in equations(line) if equation.operated]
+    return bool(found) and all(found) and not _proven_wrong(turn)

@@ -17,6 +17,7 @@ from typing import Any
 from evaluation.intervals import Difference, Estimate, clustered, holm, paired
 from evaluation.samples import SampleFile
 from experiments.arms import BASE, TITLES, compared, label
+from experiments.dead_ends import DeadEnds, dead_ends
 from experiments.plug_back import PlugBack, read_plug_back
 from experiments.problem_sets import ProblemSets
 from experiments.rows import read_rows
@@ -58,6 +59,8 @@ class Pooled:
     """True when first stated, false when last stated."""
     doubting: float
     """Share of samples that doubt themselves in words."""
+    dead_ends: DeadEnds
+    """What became of its tries, where problems are number games."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def _pool(folder: Path, models: dict[str, list[str]], settings: ExperimentSettin
         no_answer = float(sample.status == "unparsed")
         unanswered.setdefault(sample.model, {}).setdefault(sample.problem_id, []).append(no_answer)
         family[sample.problem_id] = sample.family
+    games = dead_ends(SampleFile(folder / "samples.jsonl"), models)
     scores = {one["model"]: one["scores"] for one in _read(folder / "evaluation.json")["models"]}
 
     def pooled(arm: str, names: list[str]) -> Pooled:
@@ -175,6 +179,7 @@ def _pool(folder: Path, models: dict[str, list[str]], settings: ExperimentSettin
             repaired=counts["repaired"],
             broken=counts["broken"],
             doubting=counts["doubting"] / counts["samples"],
+            dead_ends=games[arm],
         )
 
     return {arm: pooled(arm, names) for arm, names in models.items()}

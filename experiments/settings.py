@@ -37,6 +37,8 @@ class ExperimentSettings(OnOneModel):
     errors: Literal["slips", "dead-ends"] = "slips"
     """What there is to take back in the trained families: slips of calculation, or tries that miss. The page explains
     what is asked accordingly."""
+    page_name: str = "journey-vs-shortcut"
+    """Of the page, without its ending; its pictures are called after it."""
     arms: tuple[str, ...] = ("shortcut", "journey", "shortcut-tokens", "dpo", "dpo-plain")
     """Which of experiments/arms.py to train."""
     count: Counts

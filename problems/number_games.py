@@ -22,8 +22,8 @@ _NUMBERS = r"\[?(?P<numbers>\d+(?:,? (?:and )?\d+)+)\]?"
 _ASKED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\bnumbers:? {_NUMBERS},? (?:create an (?:expression|equation) that equals|to make|to reach|make) (?P<target>\d+)\b",
-        rf"\b(?:make|calculate|reach) (?P<target>\d+) using (?:all of |all )?(?:these numbers:|the numbers)? ?{_NUMBERS}",
+        rf"\bnumbers:? {_NUMBERS},? (?:create an (?:expression|equation) that equals|to make|make) (?P<target>\d+)\b",
+        rf"\b(?:make|calculate) (?P<target>\d+) using (?:all of |all )?(?:these numbers:|the numbers)? ?{_NUMBERS}",
     )
 )
 _PLAIN = re.compile(r"[\d\s().+\-*/×÷−]+")
@@ -62,36 +62,52 @@ def missed(game: NumberGame, path: Sequence[str], step: str) -> tuple[str, str] 
     answer = final_answer(step)
     if answer is not None:
         return _answer_misses(game, answer)
+    end = outcome(game, path, step)
+    if end is None or end.value == game.target:
+        return None
+    return end.quote, f"{end.value} is not {game.target}."
+
+
+def outcome(game: NumberGame, path: Sequence[str], step: str) -> Equation | None:
+    """The calculation with which a step uses up the last of the numbers; None where some are left, or nobody can tell.
+
+    It may go on from the path, or begin anew.
+    """
     now = equations(step)
     before = [equation for said in path for equation in equations(said)]
     for calculated in ([*before, *now], now):
         left = _left_over(game, calculated)
         if left is not None and now:
-            result = now[-1].value
-            ended = left == Counter([result])
-            return (now[-1].quote, f"{result} is not {game.target}.") if ended and result != game.target else None
+            return now[-1] if left == Counter([now[-1].value]) else None
     return None
 
 
 def unavailable(game: NumberGame, path: Sequence[str], step: str) -> tuple[str, str] | None:
     """The first equation of a bare line that takes a number which is not there, or not any more."""
-    now = equations(step)
-    if final_answer(step) is not None or not now or not _BARE.fullmatch(step.rpartition(": ")[2]):
+    now, line = equations(step), step.rpartition(": ")[2]
+    if final_answer(step) is not None or not now or not _BARE.fullmatch(line) or _partly_read(line, now):
         return None
-    if any(not line.holds or Fraction(game.target) in _operands(line) for line in now):
+    if any(not equation.holds or Fraction(game.target) in _operands(equation) for equation in now):
         return None
     before = [equation for said in path for equation in equations(said)]
     if any(_left_over(game, calculated) is not None for calculated in ([*before, *now], now)):
         return None
     left = game.whole
-    for line in now:
-        for number in _operands(line):
+    for equation in now:
+        for number in _operands(equation):
             if not left[number]:
                 known = number in game.whole or any(number == earlier.value for earlier in (*before, *now))
-                return line.quote, f"{number} is used up." if known else f"There is no {number}."
+                return equation.quote, f"{number} is used up." if known else f"There is no {number}."
             left[number] -= 1
-        left[line.value] += 1
+        left[equation.value] += 1
     return None
+
+
+def _partly_read(line: str, read: Sequence[Equation]) -> bool:
+    """Whether a line holds numbers beside the equations that could be read."""
+    for equation in read:
+        line = line.replace(equation.quote, " ", 1)
+    return re.search(r"\d", line) is not None
 
 
 def _answer_misses(game: NumberGame, answer: str) -> tuple[str, str] | None:

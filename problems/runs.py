@@ -85,6 +85,7 @@ def _taints(tokens: list[Token], before: int, first: int) -> bool:
         case Kind.STOP if before > 0 and token.text in ",.":
             earlier = tokens[before - 1]  # `. 84 + .82` and `14, 400 / 80`: a number cut in two
             cut = earlier.kind is Kind.NUMBER and token.text == "," and len(tokens[first].text) == 3
+            cut = cut and earlier.text != tokens[first].text  # `20 * 19 = 380, 380 - 11 = 369` goes on with its result
             return cut or earlier.kind is Kind.OPERATOR
         case Kind.STOP | Kind.RELATION:
             return False

@@ -165,6 +165,13 @@ def test_a_line_that_only_repeats_is_not_calculated_again() -> None:
         assert monologue("path").opening(policy_view([repeated])) == opening
 
 
+@pytest.mark.parametrize("kind", ["missed_target", "unavailable_number"])
+def test_a_true_line_that_leads_nowhere_is_not_calculated_again(kind: str) -> None:
+    found = (Evidence(kind=kind, detail="4 is not 5."),)
+    missed = turn([], "2 + 2 = 4", Move.BACKTRACK, critique="4 is not 5.", quote="2 + 2 = 4", evidence=found)
+    assert monologue("full").opening(policy_view([missed])) == "Wait. 4 is not 5."
+
+
 def test_texts_with_dollars_in_problem_and_critique_stay_text() -> None:
     view = policy_view([turn([], "It costs $9.", Move.BACKTRACK, critique="$question costs $$ and ${step}")])
     asked = shown(PolicyPrompt(CHAT).messages(view.model_copy(update={"question": "What is $x? $critique"})))[-1][1]

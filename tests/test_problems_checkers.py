@@ -24,8 +24,15 @@ def turns(*steps: str) -> list[Turn]:
     ]
 
 
-def kinds(referee: Referee, step: str, *, path: tuple[str, ...] = (), abandoned: tuple[str, ...] = ()) -> list[str]:
-    found = asyncio.run(referee.check(question="?", path=turns(*path), step=step, abandoned=turns(*abandoned)))
+def kinds(
+    referee: Referee,
+    step: str,
+    *,
+    path: tuple[str, ...] = (),
+    abandoned: tuple[str, ...] = (),
+    question: str = "?",
+) -> list[str]:
+    found = asyncio.run(referee.check(question=question, path=turns(*path), step=step, abandoned=turns(*abandoned)))
     assert all(evidence.quote in step for evidence in found)
     return [evidence.kind for evidence in found]
 
@@ -152,5 +159,7 @@ def test_each_checker_finds_the_kind_it_is_named_after(referee: Referee) -> None
         *kinds(referee, "1 + 1 = 3"),
         *kinds(referee, "Total = 3.", path=("Total = 2.",)),
         *kinds(referee, "hello", path=("hello",)),
+        *kinds(referee, "2 * 3 = 6", question="Use all the numbers 2, 3 to make 5."),
+        *kinds(referee, "4 + 1 = 5", question="Use all the numbers 2, 3 to make 6."),
     }
     assert found == set(CHECKERS)

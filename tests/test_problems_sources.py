@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from journeys.record import Problem
 from problems.rows import FieldNames
 from problems.sources import ProblemSettings, TaskSettings, iter_problems, load_problems
+from problems.verifier import Verifier
 from settings import UserError
 
 
@@ -65,6 +66,63 @@ def test_tasks_are_mixed_evenly_by_weight() -> None:
 def test_a_suffix_tells_what_an_answer_should_look_like() -> None:
     (asked,) = load_problems(gym(TaskSettings(name="chain_sum", suffix="\nEnd with Answer: N.")), count=1, seed=0)
     assert asked.question.endswith("=\nEnd with Answer: N.")
+
+
+COUNTDOWN = TaskSettings(
+    name="countdown",
+    config={"min_numbers": 3, "max_numbers": 3, "max_value": 20, "min_target": 10, "max_target": 99},
+    question="Use all the numbers $numbers to make $target.",
+)
+
+
+def test_a_task_s_question_can_be_asked_in_other_words() -> None:
+    for problem in load_problems(gym(COUNTDOWN), count=5, seed=0):
+        entry: Any = problem.metadata["entry"]
+        numbers = ", ".join(map(str, entry["metadata"]["numbers"]))
+        assert problem.question == f"Use all the numbers {numbers} to make {entry['metadata']['target']}."
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("Make $goal.", "problems.tasks.countdown.question: no $goal in its problems; known: $"),
+        ("Make $ 5.", "problems.tasks.countdown.question: a $ that names nothing in 'Make $ 5.'"),
+    ],
+)
+def test_words_that_ask_for_what_is_not_there_are_named(words: str, says: str) -> None:
+    assert says in complaint(gym(COUNTDOWN.model_copy(update={"question": words})), count=1)
+
+
+async def test_rows_that_reasoning_gym_wrote_are_graded_by_its_scorer(tmp_path: Path) -> None:
+    asked = "Use all the numbers 8, 19, 9 to make 323."
+    metadata = {"source_dataset": "countdown", "numbers": [8, 19, 9], "target": 323}
+    row = {"question": asked, "answer": "19*(9 + 8)", "metadata": metadata}
+    settings = write(tmp_path / "p.jsonl", row)
+    (problem,) = load_problems(settings, count=None, seed=0)
+    verifier = Verifier()
+    for answer, status in (("(8 + 9) * 19", "right"), ("8 + 9 + 19", "wrong"), ("323", "wrong")):
+        assert (await verifier.verify(problem, answer)).status == status
+    verifier.close()
+    (plain,) = load_problems(settings.model_copy(update={"verifier": "math"}), count=None, seed=0)
+    assert plain.verifier == "math"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"source_dataset": "count_down"}, "unknown reasoning-gym task 'count_down'; did you mean 'countdown'?"),
+        ({"source_dataset": "arc_agi"}, "cannot be used"),
+        ({"target": 324}, "its own answer scores 0.05"),
+        ({"numbers": None}, "its own answer scores"),
+    ],
+)
+def test_a_row_that_its_task_s_scorer_refuses_is_one_line(tmp_path: Path, change: Any, says: str) -> None:
+    metadata = {"source_dataset": "countdown", "numbers": [8, 19, 9], "target": 323} | change
+    row = {"question": "Use 8, 19, 9 to make 323.", "answer": "19*(9 + 8)", "metadata": metadata}
+    text = complaint(write(tmp_path / "p.jsonl", GOOD, row))
+    assert "p.jsonl: line 2: " in text
+    assert says in text
+    assert text.endswith("or set problems.invalid: drop")
 
 
 def test_a_stored_problem_is_the_same_problem() -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from journeys.formats import TAG_STYLES
 from problems.equations import equations
+from problems.number_games import missed, number_game, outcome
 from problems.sources import TaskSettings
 from problems.worked import Worked
 from settings import UserError
@@ -78,6 +79,29 @@ def test_a_solution_that_calculates_nothing_cannot_slip() -> None:
     assert behind_a_slip(Worked(("61 is a prime.",), "61"), Random(0), doubts=DOUBTS) is None
 
 
+def test_behind_misses_stands_a_doubt_each_and_the_loss_falls_on_the_try_that_hits() -> None:
+    game = TaskSettings(
+        name="countdown",
+        question="Use all the numbers $numbers to make $target.",
+        config={"min_numbers": 3, "max_numbers": 3, "max_value": 20, "min_target": 10, "max_target": 99},
+    )
+    doubts = ("Wait. $critique Let me try again:", "No. $critique Once more:")
+    made = rows(tasks=(game,), retries=0.9, count=40, doubts=doubts)
+    behind = 0
+    for row in made:
+        asked = number_game(row.prompt[0].content)
+        assert asked is not None
+        *before, last = [line for line in begun(row).removeprefix(TAGS.open).split("\n") if line] or [""]
+        assert all(missed(asked, (), line) for line in before)
+        assert bool(before) == bool(re.fullmatch(rf"(?:Wait|No)\. \d+ is not {asked.target}\. .+:", last))
+        first = (last + row.completion.removeprefix(TAGS.open)).split("\n")[0]
+        hit = outcome(asked, (), first)
+        assert hit is not None, first
+        assert hit.value == asked.target
+        behind += bool(before)
+    assert behind > 30
+
+
 def test_a_task_without_worked_solutions_is_one_clear_line() -> None:
     with pytest.raises(
         UserError, match=r"^worked.tasks: no worked solutions for 'letter_counting'; there are some for "
@@ -90,10 +114,11 @@ def test_a_doubt_with_a_slot_that_nothing_fills_is_refused() -> None:
         WorkedSettings(doubts=("Wait, $quote is wrong. $left =",))
 
 
-def test_the_recipe_s_doubts_are_the_persona_s_words() -> None:
+@pytest.mark.parametrize("name", ["cold-start", "cold-start-search"])
+def test_the_recipe_s_doubts_are_the_persona_s_words(name: str) -> None:
     configs = Path(__file__).parent.parent / "configs"
-    recipe = yaml.safe_load((configs / "cold-start.yaml").read_text("utf-8"))
+    recipe = yaml.safe_load((configs / f"{name}.yaml").read_text("utf-8"))
     persona = yaml.safe_load(
         (configs / "personas/policy" / f"{recipe.get('persona', 'tuned')}.yaml").read_text("utf-8")
     )
-    assert set(recipe["worked"]["doubts"]) == {*persona["recompute"], *persona["backtrack"]}
+    assert set(recipe["worked"]["doubts"]) == {*persona.get("recompute", ()), *persona["backtrack"]}

@@ -16,7 +16,7 @@ from journeys.formats import Tags
 from journeys.record import Problem, seed_for
 from problems import gym
 from problems.equations import equations
-from problems.number_games import number_game
+from problems.number_games import NumberGame, number_game
 from problems.sources import ProblemSettings, TaskSettings, load_problems
 from problems.worked import TASKS, Worked, worked
 from problems.worked_games import tries
@@ -72,8 +72,7 @@ def worked_rows(settings: WorkedSettings, *, tags: Tags) -> list[SFTRow]:
         draw = Random(seed_for(settings.seed, problem.id, "worked"))
         source = Source(f"worked solutions, seed {settings.seed}", number)
         retry = draw.random() < settings.retries
-        behind = behind_misses if number_game(problem.question) else behind_a_slip
-        begun = behind(problem, solution, draw, doubts=settings.doubts) if retry else None
+        begun = _behind_a_doubt(problem, solution, draw, doubts=settings.doubts) if retry else None
         said, rest = begun or ("", "\n".join(solution.lines))
         asked = (Message("user", problem.question),)
         begins = (Message("assistant", tags.open + said),) if begun else ()
@@ -93,10 +92,19 @@ def solved(problems: Sequence[Problem]) -> Iterator[tuple[Problem, Worked]]:
             yield problem, solution
 
 
-def behind_misses(problem: Problem, solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
-    """A number game's tries that miss the target, each doubted, and the try that hits it; None where none misses."""
+def _behind_a_doubt(
+    problem: Problem, solution: Worked, draw: Random, *, doubts: Sequence[str]
+) -> tuple[str, str] | None:
     game = number_game(problem.question)
-    if game is None or not (misses := [one for one in tries(game) if one.value != game.target]):
+    if game is not None:
+        return behind_misses(game, solution, draw, doubts=doubts)
+    return behind_a_slip(solution, draw, doubts=doubts)
+
+
+def behind_misses(game: NumberGame, solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
+    """Tries that miss the target, each doubted, and the solution after them; None where every try hits."""
+    misses = [one for one in tries(game) if one.value != game.target]
+    if not misses:
         return None
     said, opening = list[str](), ""
     for miss in draw.sample(misses, min(len(misses), draw.randint(1, MAX_MISSES))):
@@ -106,7 +114,7 @@ def behind_misses(problem: Problem, solution: Worked, draw: Random, *, doubts: S
     return "\n".join([*said, opening.rstrip()]), " " + "\n".join(solution.lines)
 
 
-def behind_a_slip(problem: Problem, solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
+def behind_a_slip(solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
     """A solution up to one or two wrong lines and a doubt, and what comes after; None where no line can go wrong."""
     places = [place for place, line in enumerate(solution.lines) if _result(line) is not None]
     if not places:
