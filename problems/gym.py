@@ -202,10 +202,15 @@ def check_stored(dataset: Any, problem: Problem) -> None:
 
 def score(task: str, config: Mapping[str, Any], entry: Mapping[str, Any], answer: str) -> float:
     """What the task's own scorer says, 0 to 1. Runs in a worker process; shows it nothing that `allowed` refuses."""
-    if not allowed(task, answer):
+    if not allowed(task, answer) or (task == "puzzle24" and not _takes_the_numbers(entry, answer)):
         return 0.0
     value = float(_scorer(task, json.dumps(dict(config), sort_keys=True)).score_answer(answer, dict(entry)))
     return value if math.isfinite(value) else 0.0
+
+
+def _takes_the_numbers(entry: Mapping[str, Any], answer: str) -> bool:
+    """Whether an answer takes each number once; puzzle24's scorer looks at the result only (0.1.25)."""
+    return sorted(map(int, re.findall(r"\d+", answer))) == sorted(entry["metadata"]["numbers"])
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import JsonValue, ValidationError
 
 from journeys.record import Problem, Record
-from problems.rows import Row, read_raw
+from problems.raw_rows import read_raw
+from problems.rows import Row
 from settings import UserError
 
 WAYS = "labelled_ways"

@@ -1,6 +1,5 @@
 """Rows of files and data sets, read lazily, and made into problems; every defect is one line that says where it is."""
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -13,11 +12,12 @@ from pydantic import JsonValue
 from journeys.record import Problem
 from problems import gym
 from problems.answers import reference_answer
+from problems.number_games import TASKS as NUMBER_GAMES
 from problems.numbers import plain_number
+from problems.raw_rows import read_raw
 from problems.verifier import choice_letter, words_of
 from settings import Settings, UserError
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
 USUAL_NAMES = {
     "question": ("question", "problem", "prompt", "input", "query", "instruction"),
     "answer": (
@@ -67,28 +67,6 @@ def read_rows(path: str, names: FieldNames) -> Iterator[Row]:
     return _rows(read_raw(path), names, stem=Path(path).stem)
 
 
-def read_raw(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The rows of such a file as they stand in it, each with its place in words."""
-    file = Path(path).expanduser()
-    if not file.exists():
-        beside = (
-            sorted(p.name for p in file.parent.glob("*") if p.suffix in (".jsonl", ".parquet"))[:6]
-            if file.parent.is_dir()
-            else []
-        )
-        hint = f"; there is {', '.join(beside)}" if beside else ""
-        raise UserError(f"{path}: no such file{hint}")
-    if file.is_dir():
-        raise UserError(f"{path}: a folder; name a .jsonl or .parquet file in it, or use source: hub")
-    match file.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return _jsonl(path, file)
-        case ".parquet":
-            return _parquet(path, file)
-        case other:
-            raise UserError(f"{path}: unknown kind of file {other or '(no extension)'!r}; use .jsonl or .parquet")
-
-
 def read_hub(name: str, names: FieldNames, *, split: str, config_name: str | None) -> Iterator[Row]:
     """The rows of a data set that `datasets` can load, streamed."""
 
@@ -116,7 +94,7 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
     choices = _choices(row)
     answer = _answer_text(row)
     entry = row.said.get("metadata")
-    if verifier == "auto" and isinstance(entry, dict) and (task := entry.get("source_dataset")):
+    if verifier == "auto" and isinstance(entry, dict) and (task := entry.get("source_dataset")) in NUMBER_GAMES:
         return _with_own_scorer(row, question, str(task), entry)
     if choices:
         question += "\n" + "\n".join(f"({chr(ord('A') + index)}) {choice}" for index, choice in enumerate(choices))
@@ -146,61 +124,26 @@ def sniffed(row: Row, *, verifier: Literal["auto", "math", "choice", "text"], ma
 
 
 def _with_own_scorer(row: Row, question: str, task: str, metadata: dict[str, JsonValue]) -> Problem:
-    """A row that reasoning-gym wrote: its task's own scorer looks at answers, since many may be right."""
+    """A number game that reasoning-gym wrote: its task's scorer looks at answers, of which many are right.
+
+    Of other tasks no scorer sees a file's metadata: some of them evaluate what they find there.
+    """
     stored = {"answer": row.answer, "metadata": metadata}
-    problem = Problem(
+    numbers, target = metadata.get("numbers"), metadata.get("target", 24)
+    whole = isinstance(numbers, list) and all(isinstance(number, int) for number in (*numbers, target))
+    if not whole or not isinstance(row.answer, str) or gym.score(task, {}, stored, row.answer) != 1.0:
+        raise UserError(
+            f"{row.where}: answer {str(row.answer)[:60]!r} does not make metadata.target of metadata.numbers; "
+            "mend it or use verifier: math"
+        )
+    return Problem(
         id=row.id,
         question=question,
-        answer=None if row.answer is None else str(row.answer),
+        answer=row.answer,
         family=row.family,
         verifier="reasoning_gym",
         metadata={"task": task, "config": {}, "entry": stored},
     )
-    try:
-        gym.check_stored(gym.open_task(task, {}, size=1, seed=0, where="metadata.source_dataset"), problem)
-    except UserError as error:
-        raise UserError(f"{row.where}: {error}; or set problems.verifier: math") from None
-    return problem
-
-
-def _jsonl(path: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        with file.open("rb") as lines:  # bytes end at "\n" only: a question may hold U+2028
-            number = 0
-            while line := lines.readline(MAX_LINE_BYTES):
-                number += 1
-                where = f"{path}: line {number}"
-                if len(line) >= MAX_LINE_BYTES:
-                    raise UserError(f"{where}: longer than {MAX_LINE_BYTES} bytes; is this a JSONL file?")
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-                except UnicodeDecodeError:
-                    raise UserError(f"{where}: not UTF-8 text; is this a JSONL file?") from None
-                except (ValueError, RecursionError) as error:
-                    said = getattr(error, "msg", "too deep or too large a value")
-                    raise UserError(f"{where}: not JSON: {said}; each line must be one JSON object") from None
-                if not isinstance(row, dict):
-                    raise UserError(f"{where}: {type(row).__name__} where an object with a question is needed")
-                yield where, row
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _parquet(path: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
-
-    try:
-        with pyarrow.parquet.ParquetFile(file) as table:
-            index = 0
-            for batch in table.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
-                    yield f"{path}: row {index}", row
-                    index += 1
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0][:160]}") from None
 
 
 def _rows(raw: Iterator[tuple[str, Mapping[str, Any]]], names: FieldNames, *, stem: str) -> Iterator[Row]:

@@ -108,21 +108,29 @@ async def test_rows_that_reasoning_gym_wrote_are_graded_by_its_scorer(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    "change",
     [
-        ({"source_dataset": "count_down"}, "unknown reasoning-gym task 'count_down'; did you mean 'countdown'?"),
-        ({"source_dataset": "arc_agi"}, "cannot be used"),
-        ({"target": 324}, "its own answer scores 0.05"),
-        ({"numbers": None}, "its own answer scores"),
+        {"metadata": {"source_dataset": "countdown", "numbers": [8, 19, 9], "target": 324}},
+        {"metadata": {"source_dataset": "countdown", "numbers": None, "target": 323}},
+        {"metadata": {"source_dataset": "puzzle24", "numbers": [8, 19, 9]}},
+        {"answer": 323},
+        {"answer": "__import__('os').getpid() and 19*(9 + 8)"},
     ],
+    ids=str,
 )
-def test_a_row_that_its_task_s_scorer_refuses_is_one_line(tmp_path: Path, change: Any, says: str) -> None:
-    metadata = {"source_dataset": "countdown", "numbers": [8, 19, 9], "target": 323} | change
-    row = {"question": "Use 8, 19, 9 to make 323.", "answer": "19*(9 + 8)", "metadata": metadata}
+def test_a_number_game_whose_own_answer_fails_is_one_line(tmp_path: Path, change: Any) -> None:
+    metadata = {"source_dataset": "countdown", "numbers": [8, 19, 9], "target": 323}
+    row = {"question": "Use 8, 19, 9 to make 323.", "answer": "19*(9 + 8)", "metadata": metadata} | change
     text = complaint(write(tmp_path / "p.jsonl", GOOD, row))
-    assert "p.jsonl: line 2: " in text
-    assert says in text
-    assert text.endswith("or set problems.invalid: drop")
+    assert "p.jsonl: line 2: answer " in text
+    assert "does not make metadata.target of metadata.numbers; mend it or use verifier: math" in text
+
+
+def test_no_scorer_sees_the_metadata_of_other_tasks(tmp_path: Path) -> None:
+    metadata = {"source_dataset": "simple_integration", "integrand": "__import__('os').abort()"}
+    settings = write(tmp_path / "p.jsonl", {"question": "q", "answer": "4", "metadata": metadata})
+    (problem,) = load_problems(settings, count=None, seed=0)
+    assert (problem.verifier, problem.metadata) == ("math", {})
 
 
 def test_a_stored_problem_is_the_same_problem() -> None:

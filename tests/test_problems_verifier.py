@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +213,18 @@ async def test_a_stored_problem_is_scored_without_being_generated_again(verifier
     verdict = await verifier.verify(stored, varied)
     assert verdict.status == "right", verdict
     assert verdict.method == f"reasoning-gym:{task}"
+
+
+@pytest.mark.parametrize("task", ["countdown", "puzzle24"])
+async def test_a_number_game_is_right_only_with_the_numbers_it_gives(verifier: Verifier, task: str) -> None:
+    config = {"min_target": 10, "max_target": 99} if task == "countdown" else {}
+    (asked,) = load_problems(ProblemSettings(tasks=(TaskSettings(name=task, config=config),)), count=1, seed=11)
+    assert asked.answer is not None
+    first = re.findall(r"\d+", asked.answer)[0]
+    for other in (f"{asked.answer} + 1 - 1", f"{asked.answer} * 1", f"{first} - {first} + {asked.answer}"):
+        assert (await verifier.verify(asked, other)).status == "wrong", other
+    twos = "8 + 8 + 4 + 4" if task == "puzzle24" else str(asked.metadata["entry"]["metadata"]["target"])  # type: ignore[index,call-overload]
+    assert (await verifier.verify(asked, twos)).status == "wrong"
 
 
 async def test_a_sum_may_be_answered_with_units_but_not_with_another_number(verifier: Verifier) -> None:
