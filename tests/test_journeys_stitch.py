@@ -78,6 +78,32 @@ def test_a_bare_own_doubt_keeps_its_words_and_gains_the_reason() -> None:
     assert "12" in text[own : text.index("5 + 6 = 11")]
 
 
+TRIES = grow(
+    "Use all the numbers 8, 19, 9 to make 323.",
+    ("8 + 9 = 17, 17 + 19 = 36", "backtrack", "36 is not 323.", None, (("missed_target", "17 + 19 = 36"),)),
+    (
+        "Wait. 36 is not 323. Let me try again: 19 - 9 = 10, 10 * 8 = 80",
+        *("backtrack", "80 is not 323.", None, (("missed_target", "10 * 8 = 80"),)),
+    ),
+    ("No. 80 is not 323. Once more: 9 + 8 = 17, 17 * 19 = 323",),
+    ("Answer: (9 + 8) * 19", "terminate"),
+)
+
+
+def test_a_search_tells_each_try_and_why_it_was_left() -> None:
+    told = stitch(TRIES, layout="lines").text
+    again = r" (?:Let me try again:|Once more:|Let me try something else\.|Another way, then\.|There must be another way\.)?"
+    assert re.fullmatch(
+        r"8 \+ 9 = 17, 17 \+ 19 = 36\n"
+        rf"[^\n]{{0,12}}36 is not 323\.{again} ?19 - 9 = 10, 10 \* 8 = 80\n"
+        rf"[^\n]{{0,12}}80 is not 323\.{again} ?9 \+ 8 = 17, 17 \* 19 = 323\n"
+        r"[^\n]{0,30}\(9 \+ 8\) \* 19\.",
+        told,
+    ), told
+    short = stitch(TRIES, layout="lines", shortcut=True).text
+    assert short.splitlines()[0] == "9 + 8 = 17, 17 * 19 = 323", "words for a second try are none for the first"
+
+
 def test_words_that_echo_the_critique_are_said_once() -> None:
     journey = grow(
         "What is 3 * 4 + 5?",

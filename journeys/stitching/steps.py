@@ -53,10 +53,11 @@ _COURTESY = re.compile(
 )
 _RESTART = re.compile(
     r"(?:let me|let's|i'll|i will|i should|i have to|i need to|i must|time to) (?:just )?(?:redo|re-do|try|do|start"
-    r"|check|recheck|recalculate|recompute|go over|look at|work|begin|fix|correct)\b[^.!?:;=\d]{0,60}[.!]\s+(?=\S)",
+    r"|check|recheck|recalculate|recompute|go over|look at|work|begin|fix|correct)\b[^.!?:;=\d]{0,60}[.!:]\s+(?=\S)"
+    r"|(?:another (?:try|way)|once more|one more time|(?:trying )?again):\s+(?=\S)",
     re.IGNORECASE,
 )
-"""A sentence that only says that one begins again."""
+"""Words that only say that one begins again."""
 _ANSWER_CLAUSE = re.compile(
     r"(?:^|[,;]?\s*\b(?:so|and|thus|therefore|hence|which means|meaning|giving)?,?\s*(?:that )?)"
     r"(?:the|my|our)\s+(?:final |correct )?answer(?: to [^=:.?]{0,60})?\s*(?:is|:|=)",
@@ -72,7 +73,7 @@ class Told:
     own: str
     """The sentence with which the step itself owns the mistake before it; "" where it has none."""
     restart: str
-    """The sentence after it that only says that one begins again ("Let me redo that."); "" where there is none."""
+    """The words after it that only say that one begins again ("Let me redo that.", "Once more:"); "" without them."""
     text: str
     """The step as written, without those two and without what breaks off at its end; may be empty."""
     core: str
