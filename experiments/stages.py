@@ -43,8 +43,8 @@ class Stages:
         self.folder = folder
         self.jobs = jobs
         self.quiet = jobs > 1
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        self.environment = ENVIRONMENT | ({"OMP_NUM_THREADS": str(threads)} if jobs > 1 else {}) | os.environ
+        self.at_once = 1
+        """How many stages share the cores just now."""
         self.recipes = folder / "recipes"
         self.notes = folder / "stages"
         self.logs = folder / "logs"
@@ -82,14 +82,18 @@ class Stages:
             for work in works:
                 work()
             return
-        with ThreadPoolExecutor(self.jobs) as pool:
-            begun = [pool.submit(work) for work in works]
-            try:
-                for one in begun:
-                    one.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        self.at_once = self.jobs
+        try:
+            with ThreadPoolExecutor(self.jobs) as pool:
+                begun = [pool.submit(work) for work in works]
+                try:
+                    for one in begun:
+                        one.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        finally:
+            self.at_once = 1
 
     def seconds(self) -> dict[str, float]:
         """What each finished stage took, in the order in which they ended."""
@@ -105,7 +109,7 @@ class Stages:
                 cwd=ROOT,
                 stdout=log,
                 stderr=log if self.quiet else None,
-                env=self.environment,
+                env=ENVIRONMENT | self._share_of_cores() | os.environ,
             )
             try:
                 code = process.wait()
@@ -114,6 +118,11 @@ class Stages:
         seconds = self._earlier(name) + time.monotonic() - started
         self._note(name, {"done": code == 0, "seconds": round(seconds, 1)})
         return code
+
+    def _share_of_cores(self) -> dict[str, str]:
+        """A stage alone has all of them."""
+        threads = max(1, (os.cpu_count() or 1) // self.at_once)
+        return {"OMP_NUM_THREADS": str(threads)} if self.at_once > 1 else {}
 
     def _done(self, name: str) -> bool:
         return bool(self._read(name).get("done"))
