@@ -79,27 +79,30 @@ def test_a_solution_that_calculates_nothing_cannot_slip() -> None:
     assert behind_a_slip(Worked(("61 is a prime.",), "61"), Random(0), doubts=DOUBTS) is None
 
 
-def test_behind_misses_stands_a_doubt_each_and_the_loss_falls_on_the_try_that_hits() -> None:
+def test_a_number_game_learns_its_tries_and_reads_the_doubts_between_them() -> None:
     game = TaskSettings(
         name="countdown",
         question="Use all the numbers $numbers to make $target.",
         config={"min_numbers": 3, "max_numbers": 3, "max_value": 20, "min_target": 10, "max_target": 99},
     )
     doubts = ("Wait. $critique Let me try again:", "No. $critique Once more:")
-    made = rows(tasks=(game,), retries=0.9, count=40, doubts=doubts)
     behind = 0
-    for row in made:
+    for row in rows(tasks=(game,), retries=0.8, count=60, doubts=doubts):
         asked = number_game(row.prompt[0].content)
         assert asked is not None
-        *before, last = [line for line in begun(row).removeprefix(TAGS.open).split("\n") if line] or [""]
-        assert all(missed(asked, (), line) for line in before)
-        assert bool(before) == bool(re.fullmatch(rf"(?:Wait|No)\. \d+ is not {asked.target}\. .+:", last))
-        first = (last + row.completion.removeprefix(TAGS.open)).split("\n")[0]
-        hit = outcome(asked, (), first)
-        assert hit is not None, first
-        assert hit.value == asked.target
-        behind += bool(before)
-    assert behind > 30
+        (_, *misses, hit), answer = row.completion.split(TAGS.close)[0].split("\n"), row.answer or ""
+        assert all(missed(asked, (), line) for line in misses)
+        end = outcome(asked, (), hit)
+        assert end is not None
+        assert end.value == asked.target
+        assert missed(asked, (), f"Answer: {answer}") is None
+        unlearnt = [row.completion[start:stop] for start, stop in row.gone]
+        assert len(unlearnt) == len(misses)
+        for before, doubt in zip(misses, unlearnt, strict=True):
+            assert re.fullmatch(rf"(?:Wait|No)\. \d+ is not {asked.target}\. .+:", doubt), doubt
+            assert doubt.split()[1] == before.split()[-1]
+        behind += bool(misses)
+    assert 35 < behind < 58
 
 
 def test_a_task_without_worked_solutions_is_one_clear_line() -> None:

@@ -3,7 +3,8 @@
 A model that has never thought aloud cannot be taught by its own journeys, which are mostly luck. Here a program writes
 the thoughts, one operation a line. In a share of the rows a line is already written wrong, a doubt stands behind it,
 and the completion is what comes next: the same operation done right, and the rest. The wrong line lies in the prompt,
-where no loss falls, so that mending is learnt and erring is not.
+where no loss falls, so that mending is learnt and erring is not. A number game's tries that miss are no errors, and are
+learnt; with `learn: standing` the doubts between them are read only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ MAX_WRONG_TRIES = 2
 """Wrong lines before the doubt that the completion answers."""
 MAX_MISSES = 4
 """Tries of a number game before the one that hits."""
+NEAREST = 12
+"""Tries from which they are drawn: those that come near the target, as a person's do."""
 SLIP_TRIES = 20
 SLOTS = frozenset(("left", "critique"))
 
@@ -72,7 +75,11 @@ def worked_rows(settings: WorkedSettings, *, tags: Tags) -> list[SFTRow]:
         draw = Random(seed_for(settings.seed, problem.id, "worked"))
         source = Source(f"worked solutions, seed {settings.seed}", number)
         retry = draw.random() < settings.retries
-        begun = _behind_a_doubt(problem, solution, draw, doubts=settings.doubts) if retry else None
+        game = number_game(problem.question)
+        if game is not None:
+            rows.append(_searched(source, problem, game, solution, draw, settings.doubts if retry else (), tags))
+            continue
+        begun = behind_a_slip(solution, draw, doubts=settings.doubts) if retry else None
         said, rest = begun or ("", "\n".join(solution.lines))
         asked = (Message("user", problem.question),)
         begins = (Message("assistant", tags.open + said),) if begun else ()
@@ -92,26 +99,31 @@ def solved(problems: Sequence[Problem]) -> Iterator[tuple[Problem, Worked]]:
             yield problem, solution
 
 
-def _behind_a_doubt(
-    problem: Problem, solution: Worked, draw: Random, *, doubts: Sequence[str]
-) -> tuple[str, str] | None:
-    game = number_game(problem.question)
-    if game is not None:
-        return behind_misses(game, solution, draw, doubts=doubts)
-    return behind_a_slip(solution, draw, doubts=doubts)
+def _searched(
+    source: Source,
+    problem: Problem,
+    game: NumberGame,
+    solution: Worked,
+    draw: Random,
+    doubts: Sequence[str],
+    tags: Tags,
+) -> SFTRow:
+    """A number game: tries that miss, if there are doubts, each doubted in words on which no loss need fall; then a hit.
 
-
-def behind_misses(game: NumberGame, solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
-    """Tries that miss the target, each doubted, and the solution after them; None where every try hits."""
-    misses = [one for one in tries(game) if one.value != game.target]
-    if not misses:
-        return None
-    said, opening = list[str](), ""
+    The misses are learnt. A model that was shown hits alone writes the target behind whatever it tries (of 1,462 steps
+    that one had taken back, 1,418 calculated falsely and 30 missed).
+    """
+    text, gone = tags.open, list[tuple[int, int]]()
+    near = sorted(tries(game), key=lambda one: abs(one.value - game.target))[:NEAREST]
+    misses = [one for one in near if one.value != game.target] if doubts else []
     for miss in draw.sample(misses, min(len(misses), draw.randint(1, MAX_MISSES))):
-        said.append(opening + miss.line)
         values = {"left": "", "critique": f"{miss.value} is not {game.target}."}
-        opening = Template(draw.choice(list(doubts))).substitute(values) + " "
-    return "\n".join([*said, opening.rstrip()]), " " + "\n".join(solution.lines)
+        doubt = Template(draw.choice(list(doubts))).substitute(values)
+        text += f"{miss.line}\n"
+        gone.append((len(text), len(text) + len(doubt)))
+        text += f"{doubt} "
+    completion = f"{text}{solution.lines[0]}{tags.close}Answer: {solution.answer}"
+    return SFTRow(source, (Message("user", problem.question),), completion, solution.answer, tuple(gone))
 
 
 def behind_a_slip(solution: Worked, draw: Random, *, doubts: Sequence[str]) -> tuple[str, str] | None:
