@@ -110,8 +110,8 @@ def _searched(
 ) -> SFTRow:
     """A number game: tries that miss, if there are doubts, each doubted in words on which no loss need fall; then a hit.
 
-    The misses are learnt. A model that was shown hits alone writes the target behind whatever it tries (of 1,462 steps
-    that one had taken back, 1,418 calculated falsely and 30 missed).
+    The misses are learnt: a model that was shown hits alone writes the target behind whatever it tries
+    (docs/decisions.md).
     """
     text, gone = tags.open, list[tuple[int, int]]()
     near = sorted(tries(game), key=lambda one: abs(one.value - game.target))[:NEAREST]
