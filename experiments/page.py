@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from evaluation.intervals import Estimate
 from evaluation.tables import Sheet, number, percent
 from experiments.arms import BASE, TITLES, label
@@ -10,6 +12,7 @@ from experiments.plots import draw_accuracy, draw_mending
 from experiments.question import question
 from experiments.results import IN_WORDS, SETTINGS, Results
 from experiments.words import points
+from problems.sources import TaskSettings
 
 FEWEST = 500
 """Held-out problems of a kind, below which nothing is said to be shown."""
@@ -199,6 +202,7 @@ def _set_up(results: Results) -> str:
         f"{'yes' if rows['same_journeys'] else '**no**'}. Characters a row: journey {rows['journey_chars']:.0f}, "
         f"shortcut {rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: "
         f"{rows['shortcuts_that_doubt']}.",
+        f"Trained: {_told(settings.trained)}. Untrained: {_told(settings.untrained)}.",
         f"Families in the data: {', '.join(f'{name} {count}' for name, count in rows['families'].items())}.",
         f"Thoughts are told in {settings.layout}.",
         f"Seeds: {', '.join(map(str, settings.seeds))}; problems drawn by {settings.draw}.",
@@ -227,6 +231,17 @@ def _set_up(results: Results) -> str:
         tuple(training),
     )
     return "\n".join(f"- {line}" for line in lines) + "\n\n" + _under(sheet)
+
+
+def _told(tasks: tuple[TaskSettings, ...]) -> str:
+    """Tasks with what sets their problems apart."""
+    return "; ".join(
+        f"{task.name} ({', '.join(f'{key} {_plain(value)}' for key, value in task.config.items())})" for task in tasks
+    )
+
+
+def _plain(value: JsonValue) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _under(sheet: Sheet) -> str:

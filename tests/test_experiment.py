@@ -11,11 +11,13 @@ from generation_material import run_cli, scripted
 
 import run
 from evaluation.intervals import Difference
+from evaluation.samples import Sample
 from experiments.arms import ARMS, BASE, label
+from experiments.dead_ends import DeadEnds, dead_ends
 from experiments.journey_vs_shortcut import SIZES, Experiment
 from experiments.judgement import TARGET, in_words, shown
 from experiments.page import write_page
-from experiments.problem_sets import ProblemSets
+from experiments.problem_sets import ProblemSets, asked, taught_with
 from experiments.results import SETTINGS, Comparison, read_results, results_table
 from experiments.rows import write_rows
 from experiments.settings import ExperimentSettings
@@ -50,13 +52,53 @@ def comparison(value: float, low: float, high: float, by_seed: Sequence[float]) 
     return Comparison("shortcut", "journey", found, 0.05, tuple(by_seed), found)
 
 
-@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu"])
+@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu", "search"])
 def test_every_size_is_a_recipe_that_holds(size: str) -> None:
     settings = load(ExperimentSettings, SIZES / f"{size}.yaml")
     if size != "smoke":
         assert len(settings.seeds) >= 3
         assert settings.count.held_out >= 500
-    assert not {task.name for task in settings.trained} & {task.name for task in settings.untrained}
+    assert (settings.errors == "dead-ends") == (settings.verifier == "auto")
+    if settings.errors == "slips":
+        assert not {task.name for task in settings.trained} & {task.name for task in settings.untrained}
+    else:  # larger numbers are asked of no arm
+        assert not [task.config for task in settings.trained if task.config in [t.config for t in settings.untrained]]
+
+
+def test_the_base_of_a_cold_start_is_made_first_and_its_lessons_count_as_seen(tmp_path: Path) -> None:
+    settings = load(ExperimentSettings, SIZES / "search.yaml", {"outputs_dir": str(tmp_path)})
+    assert settings.base_model == str(tmp_path / settings.name / "models" / BASE)
+    for name, model, seed in (("first", "embedded", 1), ("second", str(tmp_path / "first"), 2)):
+        (tmp_path / name).mkdir()
+        lesson = {"tasks": [SUMS if seed == 1 else LEGS], "count": 20, "seed": seed}
+        (tmp_path / name / "recipe.yaml").write_text(json.dumps({"model": model, "worked": lesson}))
+    tasks, questions = taught_with(str(tmp_path / "second"))
+    assert [task.name for task in tasks] == ["chain_sum", "leg_counting"]
+    assert len({*questions}) == 40
+
+
+def test_a_number_game_in_another_order_is_the_same_question() -> None:
+    assert asked("Use all the numbers 8, 19, 9 to make 323.") == asked(
+        "Calculate 323 using all of these numbers: 19, 9, 8."
+    )
+    assert asked("Use all the numbers 8, 19, 9 to make 323.") != asked("Use all the numbers 8, 19, 9 to make 322.")
+
+
+def test_tries_are_counted_as_they_stand_in_the_text() -> None:
+    hit, miss = "9 + 8 = 17, 17 * 19 = 323", "9 + 8 = 17, 17 + 19 = 36"
+    texts = {
+        "shortcut-1": [hit, miss],
+        "journey-1": [f"{miss}\nWait, 36 is not 323. Once more: {hit}", f"{hit}\nHmm. Another try: {miss}\nNo. {miss}"],
+    }
+    samples = [
+        sample(model, f"<think>\n{text}\n</think>\n\nAnswer: (9 + 8) * 19", "Use all the numbers 8, 19, 9 to make 323.")
+        for model, several in texts.items()
+        for text in several
+    ]
+    samples.append(sample("journey-1", "2 + 2 = 4", "Calculate 2 + 2."))
+    found = dead_ends(samples, {"shortcut": ["shortcut-1"], "journey": ["journey-1"]})
+    assert found["shortcut"] == DeadEnds(samples=2, tries=2, misses=1, seen=0, hits=1, left=0, at_once=1)
+    assert found["journey"] == DeadEnds(samples=2, tries=5, misses=3, seen=2, hits=2, left=1, at_once=1)
 
 
 def test_no_question_is_in_two_sets_or_was_taught_to_the_base(tmp_path: Path) -> None:
@@ -158,6 +200,29 @@ def test_the_page_says_what_the_samples_say(runs: Path, journey: float, said: st
     assert str(runs) not in text, "a page tells nothing of the machine's folders"
 
 
+def test_a_page_on_dead_ends_counts_tries_in_place_of_slips(runs: Path) -> None:
+    count = {"data": 8, "held_out": 100, "validation": 10, "preference": 10, "fresh": 8}
+    settings = small(runs, count=count, errors="dead-ends", page_name="other")
+    experiment = Experiment.of(settings)
+    experiment.problems.draw(settings)
+    _write_models(experiment)
+    experiment._write_rows(runs / "small" / "runs" / "data")
+    tried = {
+        "question": "Use all the numbers 2, 3 to make 6.",
+        "text": "2 + 3 = 5\nWait. 5 is not 6. Once more: 2 * 3 = 6",
+    }
+    for setting in (*SETTINGS, "validation-greedy"):
+        _write_evaluation(experiment, setting, dict.fromkeys([BASE, *(arm.name for arm in ARMS)], 0.5), **tried)
+    results = read_results(settings, problems=experiment.problems, stages=experiment.stages, best="dpo-1")
+    page, *_ = write_page(results, experiment.page, command="make experiment")
+    text = page.read_text()
+    assert page.name == "other.md"
+    assert "a miss can be seen" in text
+    assert "| shortcut SFT | 2.0 | 0.0% | 200 | 200 (100.0%) | 200 | 0 (0.0%) |" in text
+    assert "behind 100.0% (shortcut: 100.0%) of the tries that missed they try again" in text
+    assert "chain_sum (min_terms 2, max_terms 3" in text
+
+
 def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: Path) -> None:
     write_rows(runs / "small" / "runs" / "data" / "exports", runs / "rows", share=0.5, seed=1)
     befores, afters = (
@@ -232,7 +297,28 @@ def _write_models(experiment: Experiment) -> None:
             (folder / "training.json").write_text(json.dumps(report))
 
 
-def _write_evaluation(experiment: Experiment, setting: str, shares: Mapping[str, float]) -> None:
+def sample(model: str, text: str, question: str) -> Sample:
+    return Sample.model_validate(SAMPLE | {"model": model, "text": text, "question": question})
+
+
+SAMPLE: dict[str, Any] = {
+    "problem_id": "p",
+    "family": "countdown",
+    "sample": 0,
+    "finish": "stop",
+    "status": "wrong",
+    "answer": None,
+    "tokens": 5,
+    "prompt_tokens": 5,
+    "mean_logprob": None,
+    "seconds": 0.0,
+    "seed": 1,
+}
+
+
+def _write_evaluation(
+    experiment: Experiment, setting: str, shares: Mapping[str, float], *, question: str = "", text: str = ""
+) -> None:
     """Samples of which the given share is right, the same problems in every seed, and the counts beside them."""
     folder = experiment.evaluations / setting
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,21 +326,14 @@ def _write_evaluation(experiment: Experiment, setting: str, shares: Mapping[str,
     rows, models = [], []
     for arm, name in names:
         rows += [
-            {
+            SAMPLE
+            | {
                 "model": name,
                 "problem_id": f"p-{number}",
                 "family": "chain_sum",
-                "question": "",
-                "sample": 0,
-                "text": "",
-                "finish": "stop",
+                "question": question,
+                "text": text,
                 "status": "right" if (number * 37 % 100) / 100 < shares[arm] - 1e-9 else "wrong",
-                "answer": None,
-                "tokens": 5,
-                "prompt_tokens": 5,
-                "mean_logprob": None,
-                "seconds": 0.0,
-                "seed": 1,
             }
             for number in range(100)
         ]

@@ -44,8 +44,8 @@ class SFTRow:
     completion: str
     answer: str | None = None
     gone: tuple[tuple[int, int], ...] = ()
-    """Where in the completion no loss falls with `learn: standing`, as (start, end) in characters: steps that were taken
-    back, where a run knows them, and doubts that a program wrote."""
+    """Where in the completion no loss falls with `learn: standing`, as (start, end) in characters: steps that were
+    taken back, where a run knows them, and doubts that a program wrote."""
 
 
 def read_sft(paths: Sequence[str], *, data_kind: str) -> list[SFTRow]:

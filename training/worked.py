@@ -108,7 +108,7 @@ def _searched(
     doubts: Sequence[str],
     tags: Tags,
 ) -> SFTRow:
-    """A number game: tries that miss, if there are doubts, each doubted in words on which no loss need fall; then a hit.
+    """A number game: tries that miss, if there are doubts, each doubted in words that need not be learnt; a hit.
 
     The misses are learnt: a model that was shown hits alone writes the target behind whatever it tries
     (docs/decisions.md).
