@@ -26,6 +26,7 @@ _ASKED = tuple(
         rf"\b(?:make|calculate) (?P<target>\d+) using (?:all of |all )?(?:these numbers:|the numbers)? ?{_NUMBERS}",
     )
 )
+_EACH_ONCE = re.compile(r"\bonce\b|\ball (?:the|of (?:the|these)) numbers\b", re.IGNORECASE)
 _PLAIN = re.compile(r"[\d\s().+\-*/×÷−]+")
 _BARE = re.compile(r"[\d\s().,;+\-*/×÷−=]+")
 
@@ -45,9 +46,9 @@ class NumberGame:
 
 @lru_cache(maxsize=4096)
 def number_game(question: str) -> NumberGame | None:
-    """The game that a question asks for; None for any other question."""
+    """The game that a question asks for; None for any other question, one that leaves out how often among them."""
     for asked in _ASKED:
-        if found := asked.search(question):
+        if (found := asked.search(question)) and _EACH_ONCE.search(question):
             return NumberGame(tuple(map(int, re.findall(r"\d+", found["numbers"]))), int(found["target"]))
     return None
 

@@ -44,10 +44,11 @@ def test_reasoning_gym_s_own_words_are_read(task: TaskSettings) -> None:
 
 
 def test_the_usual_words_of_others_are_read_and_sums_are_no_game() -> None:
-    asked = "Using the numbers [19, 36, 55, 7], create an equation that equals 65. You can use basic arithmetic."
+    asked = "Using the numbers [19, 36, 55, 7], create an equation that equals 65. Each number can only be used once."
     assert number_game(asked) == NumberGame((19, 36, 55, 7), 65)
     for other in (
         "Calculate 26 + 80 - 51.",
+        "Make 10 using the numbers 2 and 3 as often as you like.",
         "Find the greatest common divisor of these numbers: 12, 18.",
         "How many ways are there to make 24 cents?",
         "Tom can make 24 cups using 3 molds a day. How many days?",
