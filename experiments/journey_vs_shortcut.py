@@ -228,7 +228,7 @@ class Experiment:
         if all((self.rows / f"{kind}.jsonl").is_file() for kind in KINDS):
             return
         share, seed = self.settings.share_backtracked, self.settings.draw
-        write_rows(data / "exports", self.rows, share=share, seed=seed)
+        write_rows(data / "exports", self.rows, share=share, seed=seed, circles=self.settings.circles)
 
     def _assert_unseen(self) -> None:
         """No question that anything was learnt from is in a held-out set.

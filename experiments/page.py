@@ -191,6 +191,7 @@ def _plugged(results: Results) -> str:
 def _set_up(results: Results) -> str:
     settings, data, rows = results.settings, results.data, results.rows
     first = settings.seeds[0]
+    circles = "" if settings.circles else ", those that go in circles left out"
     lines = [
         f"Base: `{settings.base_model}`. Machine: {results.machine}. "
         f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
@@ -198,7 +199,7 @@ def _set_up(results: Results) -> str:
         f"drawn at temperature {settings.data_sampling.get('temperature')}, {settings.retry_temperature:g} behind a "
         f"backtrack. {data['accepted']} were accepted, {data['accepted_with_backtrack']} of them with a backtrack.",
         f"{rows['rows']} rows for each arm, {rows['with_backtrack']} of them with a backtrack ({rows['backtracks']} in "
-        "all), journeys without one thinned out; the same journeys row for row: "
+        f"all), journeys without one thinned out{circles}; the same journeys row for row: "
         f"{'yes' if rows['same_journeys'] else '**no**'}. Characters a row: journey {rows['journey_chars']:.0f}, "
         f"shortcut {rows['shortcut_chars']:.0f}. Shortcuts that still hold a word of doubt: "
         f"{rows['shortcuts_that_doubt']}.",

@@ -6,7 +6,8 @@
                  into the prompt as what the assistant has already written
 
 A policy that is mostly right gives few journeys with a wrong turn, and without one the tellings hardly differ. So those
-without are thinned out, for all arms alike.
+without are thinned out, for all arms alike. Where the recipe says so, those that go in circles are left out too: a thought
+that gives up `7 + 7 = 14` twice teaches to write it twice.
 """
 
 import json
@@ -16,19 +17,24 @@ from random import Random
 from typing import Any
 
 from journeys.row_files import line
+from problems.equations import equations
 from settings import UserError
 
 KINDS = ("journey", "shortcut", "from-doubt")
 
 
-def write_rows(exports: Path, folder: Path, *, share: float, seed: int) -> None:
+def write_rows(exports: Path, folder: Path, *, share: float, seed: int, circles: bool = True) -> None:
     """Write a file for each kind, row for row the same journeys; `share` of them hold a backtrack, if enough do.
+
+    Args:
+        circles: keep journeys that say the same calculations in two lines.
 
     Raises:
         UserError: no accepted journey holds a backtrack, so there would be nothing to compare.
     """
     journeys, shortcuts = (_by_journey(exports / f"{name}_sft.jsonl") for name in ("journey", "shortcut"))
-    chosen = _chosen(list(journeys.values()), share=share, seed=seed)
+    kept = [row for row in journeys.values() if circles or not goes_in_circles(row)]
+    chosen = _chosen(kept, share=share, seed=seed)
     told = {
         "journey": [journeys[name] for name in chosen],
         "shortcut": [shortcuts[name] for name in chosen],
@@ -54,6 +60,14 @@ def from_doubt(row: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": [*row["prompt"], {"role": "assistant", "content": begun}],
         "completion": [{"role": "assistant", "content": text[len(begun) :]}],
     }
+
+
+def goes_in_circles(row: Mapping[str, Any]) -> bool:
+    """Whether two lines of a thought calculate the same."""
+    lines = row["completion"][0]["content"].splitlines()
+    said = [tuple(equation.quote for equation in equations(line)) for line in lines]
+    calculated = [line for line in said if line]
+    return len({*calculated}) < len(calculated)
 
 
 def _chosen(journeys: list[dict[str, Any]], *, share: float, seed: int) -> list[str]:

@@ -55,6 +55,8 @@ class ExperimentSettings(OnOneModel):
     """Of a line in place of one that was taken back, while data is made."""
     share_backtracked: float = Field(0.5, gt=0, le=1)
     """Of the rows to learn from; journeys without a backtrack are left out until it is reached, for all arms alike."""
+    circles: bool = True
+    """Whether journeys that say the same calculations twice are learnt from, by all arms alike."""
     budgets: dict[str, JsonValue] = {"max_turns": 28, "max_backtracks": 10}
     """Of every journey."""
     sft: dict[str, JsonValue] = {}

@@ -19,7 +19,7 @@ from experiments.judgement import TARGET, in_words, shown
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets, asked, taught_with
 from experiments.results import SETTINGS, Comparison, read_results, results_table
-from experiments.rows import write_rows
+from experiments.rows import goes_in_circles, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
 from journeys.decontaminate import normalised
@@ -238,6 +238,16 @@ def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: 
         assert begun["content"].endswith("2 + 2 = 5.")
         assert "2 + 2 = 5" not in learnt
         assert "2 + 2 = 4" in learnt
+
+
+def test_a_thought_that_calculates_a_line_twice_goes_in_circles() -> None:
+    def told(*lines: str) -> dict[str, Any]:
+        return {"completion": [{"role": "assistant", "content": "\n".join(lines)}]}
+
+    assert goes_in_circles(told("7 + 7 = 14, 14 + 2 = 16", "No, 16 is not 9. 7 + 7 = 14, 14 + 2 = 16"))
+    assert not goes_in_circles(
+        told("7 + 7 = 14, 14 + 2 = 16", "No, 16 is not 9. 7 + 7 = 14, 14 - 2 = 12", "Hmm.", "Hmm.")
+    )
 
 
 def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None:
