@@ -6,8 +6,8 @@
                  into the prompt as what the assistant has already written
 
 A policy that is mostly right gives few journeys with a wrong turn, and without one the tellings hardly differ. So those
-without are thinned out, for all arms alike. Where the recipe says so, those that go in circles are left out too: a thought
-that gives up `7 + 7 = 14` twice teaches to write it twice.
+without are thinned out, for all arms alike. Where the recipe says so, those that go in circles are left out too: a
+thought that gives up `7 + 7 = 14` twice teaches to write it twice.
 """
 
 import json

@@ -71,10 +71,16 @@ def repeated_step(scene: Scene) -> tuple[Evidence, ...]:
     return ()
 
 
+_SECOND_TRY = re.compile(
+    r"\s*(?:wait|hmm+|no|oh|hold on|hang on)\b[^\n:]{0,200}\b(?:again|try|way|once more|redo it):\s+(?=\S)"
+)
+"""`Wait. 26 is not 35. Let me try again: ` in front of a step."""
+
+
 @lru_cache(maxsize=65_536)
 def normalised(step: str) -> str:
-    """Words, numbers and signs; case, spacing, decoration and opening words do not count."""
-    text = re.sub(r"[*_$`\\]|\bstep\s+\d+\s*[:.)]", " ", step.lower())
+    """Words, numbers and signs; case, spacing, decoration, opening words and announcing a second try do not count."""
+    text = re.sub(r"[*_$`\\]|\bstep\s+\d+\s*[:.)]", " ", _SECOND_TRY.sub("", step.lower()))
     text = re.sub(r"^\s*(?:(?:so|then|now|next|first|wait|hmm|okay|ok|and|therefore|thus|hence)\b[\s,.:]*)+", "", text)
     return " ".join(re.findall(r"\d+(?:[.,]\d+)*|\w+|[-+*/=^<>×÷]", text))
 

@@ -135,6 +135,17 @@ def test_percent_and_cents_are_the_same_result() -> None:
     assert lucky_reasons(asked, ["3 / 4 = 0.75"], "75") == ()
 
 
+@pytest.mark.parametrize(
+    "before", ["Wait. 16 is not 9. Let me try again: ", "No. 16 is not 9. Once more: ", "Hmm. Another try: "]
+)
+def test_a_step_behind_words_for_a_second_try_is_still_the_same_step(referee: Referee, before: str) -> None:
+    step = "7 + 7 = 14, 14 + 2 = 16"
+    assert kinds(referee, before + step, abandoned=(step,)) == ["repeated_step"]
+    assert kinds(referee, before + step, abandoned=(f"No. That is off. Another try: {step}",)) == ["repeated_step"]
+    assert kinds(referee, before + "7 + 7 = 14, 14 - 2 = 12", abandoned=(step,)) == []
+    assert kinds(referee, "No way: 3 + 4 = 7", abandoned=("3 + 4 = 7",)) == ["repeated_step"]
+
+
 async def test_the_referee_is_one_face_for_all(referee: Referee) -> None:
     assert referee.answer_in("17 + 25 = 42. Answer: 42") == "42"
     verdict = await referee.verify(Problem(id="p", question="?", answer="42"), "42")
