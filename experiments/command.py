@@ -39,7 +39,8 @@ def command(
         run: does it, given the recipe and the command that makes it again, and returns what to print.
     """
     parser = argparse.ArgumentParser(prog=f"experiments.{name}", description=about.split("\n")[0])
-    parser.add_argument("--size", help="smoke, cpu or gpu, or a YAML file; without it a GPU decides")
+    known = sorted(file.stem for file in sizes.glob("*.yaml"))
+    parser.add_argument("--size", help=f"{', '.join(known)}, or a YAML file; without it a GPU decides")
     args, flags = parser.parse_known_args(argv)
     try:
         size = args.size or find_size()
