@@ -29,6 +29,7 @@ from experiments.results import Results, read_results, results_table
 from experiments.rows import KINDS, read_rows, write_rows
 from experiments.settings import ExperimentSettings
 from experiments.stages import Stages
+from problems.sources import TaskSettings
 from settings import UserError, read_yaml
 
 SIZES = Path(__file__).parent.parent / "configs" / "experiments"
@@ -98,7 +99,7 @@ class Experiment:
         recipe = self.settings.model_dump(mode="json", include={"draw", "count", "trained", "untrained"})
         recipe["base"] = self.settings.base_model
         if note.is_file():
-            if json.loads(note.read_text()) != recipe:
+            if _as_now(json.loads(note.read_text())) != recipe:
                 raise UserError(
                     f"{note}: the problems were drawn by another recipe; remove {self.settings.folder} to begin anew"
                 )
@@ -254,6 +255,12 @@ class Experiment:
         """The page and its pictures into the experiment's folder, and from there to where the recipe says."""
         written = write_page(results, self.page, command=self.command)
         self.settings.publish(written)
+
+
+def _as_now(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe that problems were drawn by, with the keys that tasks have got since then."""
+    tasks = {kind: [TaskSettings.model_validate(task).model_dump() for task in recipe[kind]] for kind in HELD_OUT}
+    return recipe | tasks
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -240,6 +240,20 @@ def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: 
         assert "2 + 2 = 4" in learnt
 
 
+def test_problems_drawn_before_tasks_had_a_key_are_still_these_problems(tmp_path: Path) -> None:
+    experiment = Experiment.of(small(tmp_path))
+    experiment._draw()
+    note = experiment.problems.folder / "drawn.json"
+    drawn = json.loads(note.read_text())
+    del drawn["trained"][0]["question"]
+    note.write_text(json.dumps(drawn))
+    experiment._draw()
+    drawn["trained"][0]["weight"] = 2.0
+    note.write_text(json.dumps(drawn))
+    with pytest.raises(UserError, match="the problems were drawn by another recipe"):
+        experiment._draw()
+
+
 def test_a_thought_that_calculates_a_line_twice_goes_in_circles() -> None:
     def told(*lines: str) -> dict[str, Any]:
         return {"completion": [{"role": "assistant", "content": "\n".join(lines)}]}
