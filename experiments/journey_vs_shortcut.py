@@ -220,7 +220,7 @@ class Experiment:
             "card": False,
             "resamples": 200,  # the page pools seeds and has its own intervals
         }
-        self.stages.run(name, ["evaluate"], recipe)
+        self.stages.run(name, ["evaluate"], recipe, grows="models")
 
     def _source(self, problems: str) -> dict[str, Any]:
         return {"source": "file", "path": str(self.problems.path(problems)), "verifier": self.settings.verifier}

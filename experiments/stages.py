@@ -6,6 +6,7 @@ command itself goes on where it was. So an experiment that is stopped anywhere g
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -49,8 +50,12 @@ class Stages:
         self.notes = folder / "stages"
         self.logs = folder / "logs"
 
-    def run(self, name: str, command: Sequence[str], recipe: Mapping[str, Any]) -> None:
+    def run(self, name: str, command: Sequence[str], recipe: Mapping[str, Any], *, grows: str = "") -> None:
         """`python run.py COMMAND --config RECIPE`, unless it has been done.
+
+        Args:
+            grows: a key that may have changed since then; the command goes on with what its folder holds (`evaluate`
+                keeps the samples of the models that it knows).
 
         Raises:
             UserError: the stage was run with another recipe, or its command fails.
@@ -59,12 +64,14 @@ class Stages:
         plain = json.loads(json.dumps(recipe))
         path = self.recipes / f"{name}.yaml"
         if self._done(name):
-            if changes := difference(read_yaml(path), plain):
+            changes = difference(read_yaml(path), plain)
+            if not changes:
+                return
+            if not grows or any(re.split(r"[.:\[]", change)[0] != grows for change in changes):
                 raise UserError(
                     f"{path}: this stage was run with another recipe ({'; '.join(changes[:4])}); "
                     f"go on with the old values, or remove {self.folder}"
                 )
-            return
         for place in (self.recipes, self.notes, self.logs):
             place.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")

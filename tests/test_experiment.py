@@ -136,6 +136,20 @@ def test_a_stage_that_ended_is_not_run_again_and_binds_its_recipe(tmp_path: Path
     assert "bad" not in [name for name, note in _notes(tmp_path).items() if note["done"]]
 
 
+def test_a_stage_that_may_grow_goes_on_with_more_and_with_nothing_else_changed(tmp_path: Path) -> None:
+    stages = Stages(tmp_path)
+    recipe = {"name": "two", "problems": {"tasks": [SUMS]}, "num_problems": 2, "models": ["embedded"]}
+    more = recipe | {"models": ["embedded", {"model": "embedded", "label": "again"}]}
+    stages.run("look", ["evaluate", "--dry-run"], recipe, grows="models")
+    once = (tmp_path / "logs" / "look.log").read_bytes()
+    stages.run("look", ["evaluate", "--dry-run"], more, grows="models")
+    assert len((tmp_path / "logs" / "look.log").read_bytes()) > len(once)
+    with pytest.raises(UserError, match="num_problems: 2 -> 3"):
+        stages.run("look", ["evaluate", "--dry-run"], more | {"num_problems": 3}, grows="models")
+    with pytest.raises(UserError, match="another recipe"):
+        stages.run("look", ["evaluate", "--dry-run"], recipe)
+
+
 def test_a_difference_is_shown_only_where_the_interval_and_every_seed_say_so() -> None:
     assert shown(comparison(0.05, 0.01, 0.09, [0.04, 0.06])) == 1
     assert shown(comparison(0.05, -0.01, 0.11, [0.04, 0.06])) == 0
