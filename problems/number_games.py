@@ -22,11 +22,14 @@ _NUMBERS = r"\[?(?P<numbers>\d+(?:,? (?:and )?\d+)+)\]?"
 _ASKED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\bnumbers:? {_NUMBERS},? (?:create an (?:expression|equation) that equals|to make|make) (?P<target>\d+)\b",
+        rf"\bnumbers:? {_NUMBERS},? (?:with \+ and - )?(?:create an (?:expression|equation) that equals|to make|make) "
+        r"(?P<target>\d+)\b",
         rf"\b(?:make|calculate) (?P<target>\d+) using (?:all of |all )?(?:these numbers:|the numbers)? ?{_NUMBERS}",
     )
 )
 _EACH_ONCE = re.compile(r"\bonce\b|\ball (?:the|of (?:the|these)) numbers\b", re.IGNORECASE)
+SIGNS = "*+-"
+_SUMS_ONLY = re.compile(r"\bwith \+ and -(?! and|,)")
 _PLAIN = re.compile(r"[\d\s().+\-*/×÷−]+")
 _BARE = re.compile(r"[\d\s().,;+\-*/×÷−=]+")
 
@@ -37,6 +40,8 @@ class NumberGame:
 
     numbers: tuple[int, ...]
     target: int
+    signs: str = SIGNS
+    """The operations worth trying, without division, which rarely comes out whole; fewer where the question says so."""
 
     @property
     def whole(self) -> Counter[Fraction]:
@@ -49,7 +54,9 @@ def number_game(question: str) -> NumberGame | None:
     """The game that a question asks for; None for any other question, one that leaves out how often among them."""
     for asked in _ASKED:
         if (found := asked.search(question)) and _EACH_ONCE.search(question):
-            return NumberGame(tuple(map(int, re.findall(r"\d+", found["numbers"]))), int(found["target"]))
+            numbers = tuple(map(int, re.findall(r"\d+", found["numbers"])))
+            signs = "+-" if _SUMS_ONLY.search(question) else SIGNS
+            return NumberGame(numbers, int(found["target"]), signs)
     return None
 
 

@@ -6,8 +6,6 @@ from itertools import combinations
 
 from problems.number_games import NumberGame
 
-SIGNS = ("*", "+", "-")
-"""In the order in which they are tried. Without division, which rarely comes out whole."""
 MAX_NUMBERS = 5
 """Beyond it there are too many tries to go through."""
 
@@ -24,22 +22,22 @@ class Try:
 
 
 def tries(game: NumberGame) -> Iterator[Try]:
-    """Every try without division and without results below 1, the larger numbers taken first."""
+    """Every try with the game's signs and without results below 1, the larger numbers taken first."""
     if len(game.numbers) <= MAX_NUMBERS:
-        yield from _tries([(number, str(number)) for number in sorted(game.numbers, reverse=True)], ())
+        yield from _tries([(number, str(number)) for number in sorted(game.numbers, reverse=True)], (), game.signs)
 
 
-def _tries(terms: list[tuple[int, str]], said: tuple[str, ...]) -> Iterator[Try]:
+def _tries(terms: list[tuple[int, str]], said: tuple[str, ...], signs: str) -> Iterator[Try]:
     if len(terms) == 1:
         value, expression = terms[0]
         yield Try(", ".join(said), expression.removeprefix("(").removesuffix(")"), value)
         return
     for first, second in combinations(range(len(terms)), 2):
         rest = [term for place, term in enumerate(terms) if place not in (first, second)]
-        for sign in SIGNS:
+        for sign in signs:
             if joined := _joined(terms[first], sign, terms[second]):
                 value, expression, line = joined
-                yield from _tries([(value, expression), *rest], (*said, line))
+                yield from _tries([(value, expression), *rest], (*said, line), signs)
 
 
 def _joined(one: tuple[int, str], sign: str, other: tuple[int, str]) -> tuple[int, str, str] | None:

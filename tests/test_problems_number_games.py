@@ -46,6 +46,9 @@ def test_reasoning_gym_s_own_words_are_read(task: TaskSettings) -> None:
 def test_the_usual_words_of_others_are_read_and_sums_are_no_game() -> None:
     asked = "Using the numbers [19, 36, 55, 7], create an equation that equals 65. Each number can only be used once."
     assert number_game(asked) == NumberGame((19, 36, 55, 7), 65)
+    sums = number_game("Use all the numbers 8, 19, 9 with + and - to make 18.")
+    assert sums == NumberGame((8, 19, 9), 18, "+-")
+    assert not [one for one in tries(sums) if "*" in one.line]
     for other in (
         "Calculate 26 + 80 - 51.",
         "Make 10 using the numbers 2 and 3 as often as you like.",
