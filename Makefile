@@ -18,7 +18,7 @@ help: ## list the commands
 generate: $(CORE) ## make a dataset with the embedded model (CONFIG=configs/..., ARGS="--num-problems 50")
 	@$(PY) run.py generate --config $(CONFIG) $(ARGS)
 
-experiment: $(ALL) ## journey against shortcut, end to end (SIZE=smoke|cpu|gpu|search; without it a GPU decides)
+experiment: $(ALL) ## journey against shortcut, end to end (SIZE=smoke|cpu|gpu|search...; without it a GPU decides)
 	@$(PY) -m experiments.journey_vs_shortcut $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 compare-protocols: $(ALL) ## every protocol on the same problems at the same budget (SIZE=smoke|cpu|gpu; without it a GPU decides)

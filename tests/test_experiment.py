@@ -52,7 +52,7 @@ def comparison(value: float, low: float, high: float, by_seed: Sequence[float]) 
     return Comparison("shortcut", "journey", found, 0.05, tuple(by_seed), found)
 
 
-@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu", "search"])
+@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu", "search", "search-products"])
 def test_every_size_is_a_recipe_that_holds(size: str) -> None:
     settings = load(ExperimentSettings, SIZES / f"{size}.yaml")
     if size != "smoke":
