@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from experiments.base import OnOneModel
+from experiments.stages import stopped_in_order
 from settings import UserError, load, overrides_from_flags
 
 R = TypeVar("R", bound=OnOneModel)
@@ -47,7 +48,8 @@ def command(
         file = Path(size) if size.endswith((".yaml", ".yml")) else sizes / f"{size}.yaml"
         settings = load(recipe, file, overrides_from_flags(flags))
         again = f"make {target} SIZE={size}" + (f' ARGS="{shlex.join(flags)}"' if flags else "")
-        printed = run(settings, again)
+        with stopped_in_order():
+            printed = run(settings, again)
     except UserError as error:
         sys.stderr.write(f"experiment: {error}\n")
         return 2

@@ -4,8 +4,8 @@
 
 One policy grows journeys over the same problems under every protocol. All arms may write the same number of tokens,
 judges and search included: what a cheap protocol saves on one attempt it spends on more. Besides, on other problems,
-one answer out of eight is chosen by a scorer and by majority. The reward model in
-both learns on problems of a third set.
+one answer out of eight is chosen by a scorer and by majority. The reward model in both learns on problems of a third
+set.
 
 Every stage is a command of run.py and leaves a folder; what is there already is not made again.
 """

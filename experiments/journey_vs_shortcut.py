@@ -141,7 +141,7 @@ class Experiment:
         """Every arm's model of every seed: those that need no other, then those that do; DPO after its samples."""
         arms, seeds = self.settings.trained_arms, self.settings.seeds
         first, then = ([arm for arm in arms if bool(arm.needs) == late and arm.method == "sft"] for late in (0, 1))
-        dpo = [arm for arm in arms if arm.method == "dpo"]
+        dpo = self.settings.dpo_arms
         self.stages.side_by_side([partial(self._train, arm, seed) for arm in first for seed in seeds])
         sampled = sorted({arm.start for arm in dpo})
         self.stages.side_by_side(

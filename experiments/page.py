@@ -70,7 +70,7 @@ def _said(results: Results) -> str:
     lines.append(f"The journey models, {IN_WORDS[MAIN]}: {does(results, MAIN)}.")
     sampled = MAIN.replace("greedy", "sampled")
     lines.append(f"The same, {IN_WORDS[sampled]}: {does(results, sampled)}.")
-    for arm in [arm.name for arm in results.settings.trained_arms if arm.method == "dpo"]:
+    for arm in [arm.name for arm in results.settings.dpo_arms]:
         for setting in ("trained-greedy", "untrained-greedy"):
             verdict = dpo_verdict(results, setting, arm)
             lines.append(f"{_capital(TITLES[arm])} against journey SFT, {IN_WORDS[setting]}: {verdict}.")
@@ -192,6 +192,8 @@ def _set_up(results: Results) -> str:
     settings, data, rows = results.settings, results.data, results.rows
     first = settings.seeds[0]
     circles = "" if settings.circles else ", those that go in circles left out"
+    samples = settings.samples_per_question
+    dpo = f" DPO's questions: {samples} samples each at top_p 0.95." if settings.dpo_arms else ""
     lines = [
         f"Base: `{settings.base_model}`. Machine: {results.machine}. "
         f"{sum(results.seconds.values()) / 60:.0f} minutes in all.",
@@ -210,8 +212,7 @@ def _set_up(results: Results) -> str:
         "Digests of the problem sets: "
         + ", ".join(f"{name} `{digest}`" for name, digest in results.digests.items())
         + ".",
-        f"Sampled: temperature {settings.temperature:g}, top_p 1; DPO's questions: {settings.samples_per_question} "
-        f"samples each at top_p 0.95. At most {settings.max_tokens} tokens.",
+        f"Sampled: temperature {settings.temperature:g}, top_p 1. At most {settings.max_tokens} tokens." + dpo,
     ]
     training = [
         (

@@ -53,7 +53,7 @@ _FAKES = """\
 | the answer's format | all start from one base that knows it; no-answer rate beside every accuracy |
 | a lucky seed | {seeds} seeds an arm; a difference is "shown" only where all of them agree on its sign |
 | lucky problems | paired intervals over problems, Holm's adjustment for the comparisons of a setting |
-| questions seen before | none is in the data, in DPO's questions or in the base's own lessons (asserted) |
+| questions seen before | none is in the data{dpo} or in the base's own lessons (asserted) |
 | choosing what looks best | arms and rules were fixed beforehand; only the plugged-in model is chosen, by validation |
 """
 
@@ -61,4 +61,5 @@ _FAKES = """\
 def question(settings: ExperimentSettings) -> str:
     """The page's section on what is asked, and on what stands against false answers."""
     why = _SLIPS if settings.errors == "slips" else _DEAD_ENDS
-    return "\n".join((_ASKED, why, _FAKES.replace("{seeds}", str(len(settings.seeds)))))
+    dpo = ", in DPO's questions" if settings.dpo_arms else ""
+    return "\n".join((_ASKED, why, _FAKES.replace("{seeds}", str(len(settings.seeds))).replace("{dpo}", dpo)))

@@ -100,6 +100,10 @@ class ExperimentSettings(OnOneModel):
         return tuple(arm for arm in ARMS if arm.name in self.arms)
 
     @property
+    def dpo_arms(self) -> tuple[Arm, ...]:
+        return tuple(arm for arm in self.trained_arms if arm.method == "dpo")
+
+    @property
     def tuned_persona(self) -> str:
         """The voice of the trained models: the base's own, so that they are asked alike when one takes its place."""
         own = Path(self.base_model) / "persona.yaml"

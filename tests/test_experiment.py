@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from experiments.problem_sets import ProblemSets, asked, taught_with
 from experiments.results import SETTINGS, Comparison, read_results, results_table
 from experiments.rows import goes_in_circles, write_rows
 from experiments.settings import ExperimentSettings
-from experiments.stages import Stages
 from journeys.decontaminate import normalised
 from problems.sources import ProblemSettings, load_problems
 from settings import UserError, load
@@ -118,36 +116,6 @@ def test_no_question_is_in_two_sets_or_was_taught_to_the_base(tmp_path: Path) ->
     first = {name: sets.digest(name) for name in sets.NAMES}
     sets.draw(settings)
     assert {name: sets.digest(name) for name in sets.NAMES} == first
-
-
-def test_a_stage_that_ended_is_not_run_again_and_binds_its_recipe(tmp_path: Path) -> None:
-    stages = Stages(tmp_path)
-    recipe = {"name": "looked-at", "problems": {"tasks": [SUMS]}, "num_problems": 2}
-    stages.run("look", ["evaluate", "--dry-run"], recipe)
-    log = (tmp_path / "logs" / "look.log").read_bytes()
-    assert b"looked-at" in log
-    stages.run("look", ["evaluate", "--dry-run"], recipe)
-    assert (tmp_path / "logs" / "look.log").read_bytes() == log
-    assert stages.seconds()["look"] > 0
-    with pytest.raises(UserError, match="num_problems: 2 -> 3"):
-        stages.run("look", ["evaluate", "--dry-run"], recipe | {"num_problems": 3})
-    with pytest.raises(UserError, match=r"stage bad failed with exit code 2.*bad\.log"):
-        stages.run("bad", ["evaluate", "--dry-run"], {"nonsense": 1})
-    assert "bad" not in [name for name, note in _notes(tmp_path).items() if note["done"]]
-
-
-def test_a_stage_that_may_grow_goes_on_with_more_and_with_nothing_else_changed(tmp_path: Path) -> None:
-    stages = Stages(tmp_path)
-    recipe = {"name": "two", "problems": {"tasks": [SUMS]}, "num_problems": 2, "models": ["embedded"]}
-    more = recipe | {"models": ["embedded", {"model": "embedded", "label": "again"}]}
-    stages.run("look", ["evaluate", "--dry-run"], recipe, grows="models")
-    once = (tmp_path / "logs" / "look.log").read_bytes()
-    stages.run("look", ["evaluate", "--dry-run"], more, grows="models")
-    assert len((tmp_path / "logs" / "look.log").read_bytes()) > len(once)
-    with pytest.raises(UserError, match="num_problems: 2 -> 3"):
-        stages.run("look", ["evaluate", "--dry-run"], more | {"num_problems": 3}, grows="models")
-    with pytest.raises(UserError, match="another recipe"):
-        stages.run("look", ["evaluate", "--dry-run"], recipe)
 
 
 def test_a_difference_is_shown_only_where_the_interval_and_every_seed_say_so() -> None:
@@ -292,28 +260,11 @@ def test_a_held_out_question_in_the_data_ends_the_experiment(runs: Path) -> None
         experiment._assert_unseen()
 
 
-def test_seeds_side_by_side_all_end_and_a_failure_is_told(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, jobs=2)
-    done: list[int] = []
-    stages.side_by_side([partial(done.append, number) for number in range(5)])
-    assert sorted(done) == [0, 1, 2, 3, 4]
-
-    def fail() -> None:
-        raise UserError("no")
-
-    with pytest.raises(UserError, match="no"):
-        stages.side_by_side([fail, partial(done.append, 5)])
-
-
 def test_a_missing_size_is_one_line() -> None:
     from experiments.journey_vs_shortcut import main
 
     assert main(["--size", "nowhere"]) == 2
     assert run_cli(["evaluate", "--config", "configs/experiments/nowhere.yaml"]).returncode == 2
-
-
-def _notes(folder: Path) -> dict[str, Any]:
-    return {path.stem: json.loads(path.read_text()) for path in (folder / "stages").glob("*.json")}
 
 
 def _write_models(experiment: Experiment) -> None:
