@@ -88,19 +88,23 @@ with 1, 0 (unknown) and -1, `whys` and `sources` say who knows (`labeller`: the 
 
 
 def _from(run: Provenance) -> str:
-    critic = f"{run.critic.persona} ({run.critic.model})" if run.critic else "none"
     facts = {
         "problems": f"{run.num_problems} from {run.problems}",
         "protocol": run.protocol,
-        "policy": f"{run.policy.persona} ({run.policy.model})",
-        **({"second policy": f"{run.second.persona} ({run.second.model})"} if run.second else {}),
-        "critic": critic,
+        "policy": _speaker(run.policy),
+        **({"second policy": _speaker(run.second)} if run.second else {}),
+        "critic": _speaker(run.critic) if run.critic else "none",
         "narrator": run.narrator,
         "seed": str(run.seed),
         "configuration": run.digest,
     }
     lines = "\n".join(f"| {name} | {_inline(value)} |" for name, value in facts.items())
     return f"## Where it comes from\n\n| | |\n|---|---|\n{lines}\n"
+
+
+def _speaker(voice: Voice) -> str:
+    """A critic that follows programs has no model."""
+    return f"{voice.persona} ({voice.model or 'no model'})"
 
 
 def _kept_out(settings: ExportSettings, counts: "ExportCounts") -> str:
@@ -113,7 +117,7 @@ A journey is accepted when the verifier says that its final answer is right, the
 stand (it is not *lucky*), the policy {hinted}, no step was *guessed* (found after more than {settings.max_tries} failed
 tries in a row at its place), its problem is not in an evaluation file, and its thought passes the fidelity gate.
 Accepted: {counts.accepted}, of them {counts.accepted_with_backtrack} with a backtrack and
-{counts.accepted_with_error_removed} in which a backtrack removed a step that a checker had found false.
+{counts.accepted_with_error_removed} in which a backtrack removed a step that a checker had proven wrong.
 
 | kept out because | journeys |
 |---|---|

@@ -52,7 +52,7 @@ class ExportCounts(Record):
     accepted: int
     accepted_with_backtrack: int
     accepted_with_error_removed: int
-    """Accepted journeys in which a step that a checker had found false left the path."""
+    """Accepted journeys in which a step that a checker had proven wrong left the path."""
     accepted_with_forced_reflection: int
     """Accepted journeys in which a line of the recipe had the policy look again (`policy.reflection`)."""
     refused: dict[str, int]

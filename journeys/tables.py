@@ -79,7 +79,7 @@ class Counts(Record):
     hinted: int
     with_backtrack: int
     with_error_removed: int
-    """Journeys in which a backtrack removed a step that a checker had found false."""
+    """Journeys in which a backtrack removed a step that a checker had proven wrong."""
     turns: int
     backtracks: int
     reflects: int

@@ -15,7 +15,7 @@ from test_journeys_accepted import guessing
 
 from journeys.exports import SETS, ExportSettings, accepted, export
 from journeys.formats import Tags
-from journeys.record import Journey, Problem, Verification
+from journeys.record import Journey, Problem, Verification, Voice
 from journeys.stitching.thought import Thought, stitch
 from journeys.store import Store
 from settings import UserError
@@ -162,6 +162,15 @@ def test_a_run_named_to_break_the_card_does_not(tmp_path: Path) -> None:
     assert yaml.safe_load(text.split("---\n")[1])["license"] == "other"
     assert "\n# b" not in text
     assert "\n# x" not in text
+
+
+def test_the_card_says_where_a_critic_is_no_model(tmp_path: Path) -> None:
+    run = RUN.model_copy(update={"critic": Voice(persona="evidence", model="")})
+    with Store(tmp_path / "journeys.db") as store:
+        export(store, tmp_path, CONVERSATIONAL, run=run)
+    text = (tmp_path / "README.md").read_text("utf-8")
+    assert "| critic | evidence (no model) |" in text
+    assert "| policy | stepwise (scripted) |" in text
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
