@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from experiments import words
 from experiments.dead_ends import DeadEnds
-from experiments.results import Comparison, Results
+from experiments.results import IN_WORDS, Comparison, Results
 from experiments.words import points
 
 TARGET = 0.08
@@ -87,4 +87,17 @@ def searches(results: Results, setting: str) -> str:
         f"behind {both(lambda arm: (arm.seen, arm.misses))} of the tries that missed they try again, behind "
         f"{both(lambda arm: (arm.left, arm.hits))} of those that hit; the first try hits in "
         f"{both(lambda arm: (arm.at_once, arm.samples))}; {more:.1f} tries an answer (shortcut: {fewer:.1f})"
+    )
+
+
+def bought(results: Results, setting: str) -> str:
+    """A journey answer against shortcut answers of as many tokens; "" where the two are about equally long."""
+    journey, shortcut = (results.pooled[setting][arm] for arm in ("journey", "shortcut"))
+    k = round(journey.tokens / shortcut.tokens)
+    if k < 2 or k not in shortcut.several:
+        return ""
+    return (
+        f"A journey answer takes {journey.tokens:.0f} tokens and is right in {journey.accuracy.value:.1%} "
+        f"({IN_WORDS[setting]}); {k} shortcut answers take {k * shortcut.tokens:.0f}, and an oracle finds a right one "
+        f"among them in {shortcut.several[k].value:.1%}."
     )

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from evaluation.intervals import Estimate
 from evaluation.tables import Sheet, number, percent
 from experiments.arms import BASE, TITLES, label
-from experiments.judgement import MAIN, dpo_verdict, in_words, mends, searches, target_verdict
+from experiments.judgement import MAIN, bought, dpo_verdict, in_words, mends, searches, target_verdict
 from experiments.plots import draw_accuracy, draw_mending
 from experiments.question import question
 from experiments.results import IN_WORDS, SETTINGS, Results
@@ -36,6 +36,11 @@ def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
         *(_accuracy(results, setting) for setting in SETTINGS),
         "## Differences\n",
         *(_differences(results, setting) for setting in SETTINGS),
+        "## What do its tokens buy?\n",
+        "Whoever can tell a right answer from a wrong one may draw several short answers in place of a long one. Here "
+        "an oracle picks the right one out of k, which no model can do for itself; the answers of the seeds are what "
+        "is drawn from.\n",
+        *(_several(results, setting) for setting in SETTINGS if "sampled" in setting),
         *_dead_ends(results),
         "## Does it mend its lines?\n",
         "Calculations are those that exact arithmetic can read. Mended: false when first stated, true when last stated "
@@ -70,10 +75,11 @@ def _said(results: Results) -> str:
     lines.append(f"The journey models, {IN_WORDS[MAIN]}: {does(results, MAIN)}.")
     sampled = MAIN.replace("greedy", "sampled")
     lines.append(f"The same, {IN_WORDS[sampled]}: {does(results, sampled)}.")
-    for arm in [arm.name for arm in results.settings.dpo_arms]:
+    lines += filter(None, [bought(results, sampled)])
+    for arm in results.settings.dpo_arms:
         for setting in ("trained-greedy", "untrained-greedy"):
-            verdict = dpo_verdict(results, setting, arm)
-            lines.append(f"{_capital(TITLES[arm])} against journey SFT, {IN_WORDS[setting]}: {verdict}.")
+            verdict = dpo_verdict(results, setting, arm.name)
+            lines.append(f"{_capital(arm.title)} against journey SFT, {IN_WORDS[setting]}: {verdict}.")
     return (rehearsal if held_out < FEWEST else "") + "\n".join(f"- {line}" for line in lines) + "\n"
 
 
@@ -127,6 +133,24 @@ def _mending(results: Results, setting: str) -> str:
             str(pooled.right_to_wrong),
         )
         for arm, pooled in results.pooled[setting].items()
+    ]
+    return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))
+
+
+def _several(results: Results, setting: str) -> str:
+    """Each arm's answers by ones, twos, ...: right with an oracle, and the tokens that they take."""
+    by_arm = results.pooled[setting]
+    most = max(max(arm.several) for arm in by_arm.values())
+    heads = ("arm", *(f"one of {k} right (tokens)" if k > 1 else "right (tokens)" for k in range(1, most + 1)))
+    rows = [
+        (
+            TITLES[arm],
+            *(
+                f"{percent(pooled.several[k].value)} ({k * pooled.tokens:.0f})" if k in pooled.several else "-"
+                for k in range(1, most + 1)
+            ),
+        )
+        for arm, pooled in by_arm.items()
     ]
     return _under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from evaluation.intervals import Difference, Estimate, clustered, holm, paired
 from evaluation.samples import SampleFile
+from evaluation.selectors import pass_at
 from experiments.arms import BASE, TITLES, compared, label
 from experiments.dead_ends import DeadEnds, dead_ends
 from experiments.plug_back import PlugBack, read_plug_back
@@ -61,6 +62,8 @@ class Pooled:
     """Share of samples that doubt themselves in words."""
     dead_ends: DeadEnds
     """What became of its tries, where problems are number games."""
+    several: dict[int, Estimate]
+    """By k: the share of problems of which one in k answers is right, the seeds' answers being what is drawn from."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ def _pool(folder: Path, models: dict[str, list[str]], settings: ExperimentSettin
             broken=counts["broken"],
             doubting=counts["doubting"] / counts["samples"],
             dead_ends=games[arm],
+            several=_several([right[name] for name in names], settings),
         )
 
     return {arm: pooled(arm, names) for arm, names in models.items()}
@@ -188,6 +192,16 @@ def _pool(folder: Path, models: dict[str, list[str]], settings: ExperimentSettin
 def _means(models: Sequence[dict[str, list[float]]]) -> dict[str, float]:
     """By problem, the mean over models and samples."""
     return {problem: fmean(fmean(model[problem]) for model in models) for problem in models[0]}
+
+
+def _several(models: Sequence[dict[str, list[float]]], settings: ExperimentSettings) -> dict[int, Estimate]:
+    """What an oracle that picks the right one of k answers would come to; unbiased (Chen et al. 2021)."""
+    drawn = {problem: [value for model in models for value in model[problem]] for problem in models[0]}
+    most = min(len(values) for values in drawn.values())
+    return {
+        k: _estimate({name: pass_at(len(values), round(sum(values)), k) for name, values in drawn.items()}, settings)
+        for k in range(1, most + 1)
+    }
 
 
 def _estimate(values: dict[str, float], settings: ExperimentSettings) -> Estimate:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from evaluation.samples import Sample
 from experiments.arms import ARMS, BASE, label
 from experiments.dead_ends import DeadEnds, dead_ends
 from experiments.journey_vs_shortcut import SIZES, Experiment
-from experiments.judgement import TARGET, in_words, shown
+from experiments.judgement import TARGET, bought, in_words, shown
 from experiments.page import write_page
 from experiments.problem_sets import ProblemSets, asked, taught_with
-from experiments.results import SETTINGS, Comparison, read_results, results_table
+from experiments.results import SETTINGS, Comparison, _several, read_results, results_table
 from experiments.rows import goes_in_circles, write_rows
 from experiments.settings import ExperimentSettings
 from journeys.decontaminate import normalised
@@ -203,6 +204,21 @@ def test_a_page_on_dead_ends_counts_tries_in_place_of_slips(runs: Path) -> None:
     assert "| shortcut SFT | 2.0 | 0.0% | 200 | 200 (100.0%) | 200 | 0 (0.0%) |" in text
     assert "behind 100.0% (shortcut: 100.0%) of the tries that missed they try again" in text
     assert "chain_sum (min_terms 2, max_terms 3" in text
+    assert "| shortcut SFT | 50.0% (5) | 50.0% (10) |" in text, "its seeds are right at the same problems"
+    assert not bought(results, "trained-sampled"), "answers of one length"
+    pooled = results.pooled["trained-sampled"]
+    pooled = pooled | {"journey": replace(pooled["journey"], tokens=11.0)}
+    told = bought(replace(results, pooled={"trained-sampled": pooled}), "trained-sampled")
+    assert told.startswith(
+        "A journey answer takes 11 tokens and is right in 50.0% (trained families, sampled); 2 shortcut"
+    )
+    assert told.endswith("answers take 10, and an oracle finds a right one among them in 50.0%.")
+
+
+def test_an_oracle_picks_the_right_one_of_several_answers(tmp_path: Path) -> None:
+    seeds = [{"a": [1.0], "b": [0.0], "c": [0.0]}, {"a": [1.0], "b": [1.0], "c": [0.0]}]
+    found = _several(seeds, small(tmp_path))
+    assert {k: one.value for k, one in found.items()} == pytest.approx({1: 1 / 2, 2: 2 / 3})
 
 
 def test_rows_from_the_last_doubt_on_say_the_same_and_teach_no_wrong_line(runs: Path) -> None:
