@@ -5,7 +5,7 @@
 PY := .venv/bin/python
 CORE := .venv/.core-installed
 ALL := .venv/.all-installed
-CONFIG ?= configs/embedded.yaml
+CONFIG ?= configs/countdown.yaml
 # Test files at once. Two fill two cores: much of a test is one thread's work, or waiting for a server.
 WORKERS ?= 2
 SETUP := requirements/install.sh requirements/model.txt

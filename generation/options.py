@@ -21,9 +21,9 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         about="Policy and critic talk over problems; what they say is verified, stitched and exported.\n"
         "Every key of a recipe is an option: --num-problems 50 --policy.model FOLDER --critic.persona strict",
         examples=(
-            "python run.py generate --config configs/embedded.yaml",
+            "python run.py generate --config configs/countdown.yaml",
             "python run.py generate --config configs/gsm8k.yaml --policy.model Qwen/Qwen2.5-1.5B-Instruct --name mine",
-            "python run.py generate --config configs/embedded.yaml --dry-run",
+            "python run.py generate --config configs/countdown.yaml --dry-run",
             "python run.py generate --keys            # every key with its default and meaning",
         ),
     )

@@ -138,7 +138,7 @@ def test_help_is_quick_and_has_an_example() -> None:
     done = run_cli(["generate", "--help"])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
-    assert "python run.py generate --config configs/embedded.yaml" in done.stdout
+    assert "python run.py generate --config configs/countdown.yaml" in done.stdout
     assert after.ru_utime - before.ru_utime < 1.0, "seconds of CPU, so that a busy machine does not matter"
     code = "import run, sys; run._parser(); print({'torch', 'pydantic', 'autogen_core'} & set(sys.modules))"
     assert run_python(code) == "set()\n"

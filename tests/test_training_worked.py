@@ -117,7 +117,7 @@ def test_a_doubt_with_a_slot_that_nothing_fills_is_refused() -> None:
         WorkedSettings(doubts=("Wait, $quote is wrong. $left =",))
 
 
-@pytest.mark.parametrize("name", ["cold-start", "cold-start-search", "cold-start-products"])
+@pytest.mark.parametrize("name", ["cold-start", "cold-start-countdown", "cold-start-products"])
 def test_the_recipe_s_doubts_are_the_persona_s_words(name: str) -> None:
     configs = Path(__file__).parent.parent / "configs"
     recipe = yaml.safe_load((configs / f"{name}.yaml").read_text("utf-8"))

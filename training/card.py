@@ -24,7 +24,7 @@ USE = {
 }
 ASKED = (
     "As the policy of a run, asked as it was trained (persona.yaml):\n\n"
-    "```sh\npython run.py generate --config configs/embedded.yaml "
+    "```sh\npython run.py generate --config configs/countdown.yaml "
     "--policy.persona auto --policy.model FOLDER\n```\n"
 )
 

@@ -19,8 +19,8 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         "Nothing is changed in a folder but its judgements.db, where your judgements are kept.",
         examples=(
             "python run.py view                                # everything in runs/ and outputs/",
-            "python run.py view runs/embedded outputs/evaluate",
-            "python run.py view runs/embedded --port 8080      # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
+            "python run.py view runs/countdown outputs/evaluate",
+            "python run.py view runs/countdown --port 8080      # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
         ),
     )
     view.add_argument("places", nargs="*", type=Path, metavar="FOLDER", help="folders, or folders that hold some")
@@ -33,8 +33,8 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         help="write a run, an evaluation or a training as one HTML file to send around",
         about="Figures, plots and a sample of journeys in one file that needs no network.",
         examples=(
-            "python run.py report runs/embedded",
-            "python run.py report runs/embedded --out mine.html --journeys 30",
+            "python run.py report runs/countdown",
+            "python run.py report runs/countdown --out mine.html --journeys 30",
         ),
     )
     report.add_argument("place", type=Path, metavar="FOLDER", help="what generate, evaluate or train has written")

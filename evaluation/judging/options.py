@@ -22,10 +22,10 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         "is an error: precision, recall, F1, MCC, the first error of each solution, cost. Every key of a recipe is an\n"
         "option: --engine.max-batch 128 --limit 100",
         examples=(
-            "python run.py judge --data runs/embedded --judge evidence --judge silent",
+            "python run.py judge --data runs/countdown --judge evidence --judge silent",
             "python run.py judge --data mr_gsm8k.jsonl --judge evidence --judge strict@Qwen/Qwen2.5-7B-Instruct",
-            "python run.py judge --data runs/embedded --judge evidence --judge reward@outputs/ppm",
-            "python run.py judge --data runs/embedded --judge strict --rows critic.jsonl   # rows to train a critic on",
+            "python run.py judge --data runs/countdown --judge evidence --judge reward@outputs/ppm",
+            "python run.py judge --data runs/countdown --judge strict --rows critic.jsonl   # rows to train a critic on",
             "python run.py judge --keys",
         ),
     )
