@@ -20,7 +20,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
         examples=(
             "python run.py view                                # everything in runs/ and outputs/",
             "python run.py view runs/countdown outputs/evaluate",
-            "python run.py view runs/countdown --port 8080      # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
+            "python run.py view runs/countdown --port 8080     # then, from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST",
         ),
     )
     view.add_argument("places", nargs="*", type=Path, metavar="FOLDER", help="folders, or folders that hold some")

@@ -25,7 +25,7 @@ def add_command(commands: Any, *, shared: argparse.ArgumentParser) -> None:
             "python run.py judge --data runs/countdown --judge evidence --judge silent",
             "python run.py judge --data mr_gsm8k.jsonl --judge evidence --judge strict@Qwen/Qwen2.5-7B-Instruct",
             "python run.py judge --data runs/countdown --judge evidence --judge reward@outputs/ppm",
-            "python run.py judge --data runs/countdown --judge strict --rows critic.jsonl   # rows to train a critic on",
+            "python run.py judge --data runs/countdown --judge strict --rows critic.jsonl  # rows to train a critic on",
             "python run.py judge --keys",
         ),
     )
