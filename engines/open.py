@@ -3,12 +3,15 @@
 import importlib.util
 from pathlib import Path
 
+from engines.checkpoint import adapter_base, resolve
 from engines.contract import Engine, EngineKind, EngineSettings
+from engines.embedded import gguf_file
 from settings import UserError
 
 
 def open_engine(settings: EngineSettings) -> Engine:
     """The engine, not started yet. Raises UserError for settings that cannot work, before any model is loaded."""
+    check_model(settings)
     match engine_kind(settings):
         case "transformers":
             _need("torch", "transformers", engine="transformers")
@@ -37,6 +40,16 @@ def open_engine(settings: EngineSettings) -> Engine:
             if settings.script is None:
                 raise UserError("script: engine scripted needs a YAML file of replies")
             return scripted_from_file(Path(settings.script))
+
+
+def check_model(settings: EngineSettings) -> None:
+    """Raise UserError for a model that is not there, as far as can be known without loading or downloading it."""
+    if settings.engine in ("scripted", "openai") or settings.script is not None or is_url(settings.model):
+        return
+    if settings.model == "embedded":
+        gguf_file()
+    else:
+        adapter_base(resolve(settings.model))
 
 
 def engine_kind(settings: EngineSettings) -> EngineKind:

@@ -17,10 +17,8 @@ from autogen_core.models import LLMMessage
 from agents.persona import OWN_PERSONA, PolicyPersona, load_policy
 from agents.policy_prompt import PolicyPrompt
 from agents.roles import PolicyView
-from engines.checkpoint import adapter_base, resolve
 from engines.contract import EngineSettings
-from engines.embedded import gguf_file
-from engines.open import is_url
+from engines.open import check_model
 from evaluation.settings import EvaluateSettings, ModelSettings, label_of, plain_engine
 from journeys.solutions import split_solutions
 from problems.answers import final_answer, result_of, tidy
@@ -47,7 +45,7 @@ class Candidate:
     def of(cls, model: ModelSettings, settings: EvaluateSettings) -> "Candidate":
         """Raises UserError for a folder or persona that is not there or cannot be used, before anything is loaded."""
         engine = settings.engine_of(model)
-        _check_model(engine)
+        check_model(engine)
         own = Path(engine.model).expanduser() / OWN_PERSONA
         persona = load_policy(model.persona or (str(own) if own.is_file() else settings.persona))
         if persona.mode != "monologue":
@@ -110,16 +108,6 @@ def last_stated(text: str, *, cut_off: bool = False) -> str | None:
     else:
         stated = None if cut_off else final_answer(text)
     return result_of(stated) or stated if stated else None
-
-
-def _check_model(engine: EngineSettings) -> None:
-    """Raise UserError for a model that is not there, as far as can be known without loading or downloading it."""
-    if engine.engine == "scripted" or engine.script is not None or is_url(engine.model):
-        return
-    if engine.model == "embedded":
-        gguf_file()
-    else:
-        adapter_base(resolve(engine.model))
 
 
 def fingerprint(folder: Path) -> str | None:

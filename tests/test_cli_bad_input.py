@@ -302,6 +302,7 @@ def test_a_foreign_file_in_the_stores_place(tmp_path: Path, capsys: pytest.Captu
         ["--policy.persona", "nobody"],
         ["--problems.path", "/no/such.jsonl"],
         ["--policy.modle", "embedded"],
+        ["--policy.model", "/no/such/model"],
         ["--runs-dir", "/proc/runs"],
     ],
     ids=" ".join,

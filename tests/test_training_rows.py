@@ -87,7 +87,9 @@ def test_an_unknown_model_or_persona_is_one_line(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [GOOD])
     assert refusal(file) == "model: /nowhere/model: no such folder"
     assert "a server's weights cannot be trained" in refusal(file, model="http://localhost:8000/v1")
-    assert refusal(file, persona="nobody").startswith("persona: no policy persona 'nobody'; there is ")
+    assert refusal(file, model="embedded", persona="nobody").startswith(
+        "persona: no policy persona 'nobody'; there is "
+    )
 
 
 def test_a_run_gives_its_journeys_or_their_shortcuts(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from engines.contract import EngineSettings, Reply
 from engines.transformers_engine import TransformersEngine
 from settings import UserError
 from training.command import train
+from training.report import print_outcome
 from training.sft_settings import SFTSettings
 from training.stage import Outcome
 
@@ -125,7 +126,9 @@ def test_merged_and_adapter_give_the_same_greedy_text(adapter: Outcome, tiny: Pa
     assert ask(merged.folder, question).content == ask(adapter.folder, question).content != ask(tiny, question).content
 
 
-def test_an_adapter_goes_on_as_one_adapter_on_the_same_base(adapter: Outcome, tiny: Path, tmp_path: Path) -> None:
+def test_an_adapter_goes_on_as_one_adapter_on_the_same_base(
+    adapter: Outcome, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     again = fit(tmp_path, adapter.folder, sums(4), max_steps=2, **(LORA | {"lora": {}}))
     shape = json.loads((again.folder / "adapter_config.json").read_text())
     assert shape["base_model_name_or_path"] == str(tiny)
@@ -133,6 +136,8 @@ def test_an_adapter_goes_on_as_one_adapter_on_the_same_base(adapter: Outcome, ti
     recipe = yaml.safe_load((again.folder / "recipe.yaml").read_text())
     assert (recipe["lora"]["r"], recipe["lora"]["alpha"]) == (8, shape["lora_alpha"])
     assert again.report["continued_from"] == str(adapter.folder)
+    print_outcome(again, as_json=False)
+    assert f"SFT of {adapter.folder}" in "".join(capsys.readouterr().out.split("\n"))
     begun, came_to = adapter.report["loss"]["first"], adapter.report["loss"]["last"]
     assert again.report["loss"]["first"] < (begun + came_to) / 2, "it began where the adapter had come to"
     assert weights(again.folder).keys() == weights(adapter.folder).keys()

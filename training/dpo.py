@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from journeys.formats import TAG_STYLES, Tags
-from settings import UserError, read_yaml
+from settings import UserError
 from training.dpo_settings import DPOSettings
 from training.pairs import EncodedPair, Pair, PairCounts, encode_pairs, read_pairs, repaired
 from training.rows import digest, drawn
 from training.sft import lengths
 from training.stage import Material
 from training.start import Start, find_start, in_every_process, open_model, open_tokenizer
-from training.tags import NO_TAGS, find_system, find_tags, fitted, load_persona
+from training.tags import NO_TAGS, find_system, find_tags, fitted, own_persona, voice
 from training.tokens import Encoder, hidden_tags, tag_kinds
 
 
@@ -36,10 +35,10 @@ def prepare(settings: DPOSettings) -> Prepared:
         UserError: data, model, persona or tags are not as they must be; the first defect, in one line.
     """
     start = find_start(settings)
-    own = _own_persona(start)
+    own = own_persona(start)
     pairs, counts = read_pairs(settings, system=str(own.get("system") or ""))
     tags = _tags(settings, own, pairs)
-    persona = _persona(settings, own, pairs, tags)
+    persona = _persona(settings, start, pairs, tags)
     encoder = Encoder(open_tokenizer(start))
     kinds = tag_kinds(encoder.tokenizer, tags)
     pairs = drawn(list(repaired(pairs, settings, tags=tags)), limit=settings.limit, seed=settings.seed)
@@ -99,12 +98,6 @@ def _reference(start: Start, settings: DPOSettings) -> Any:
         return open_model(start, settings)[0]
 
 
-def _own_persona(start: Start) -> dict[str, Any]:
-    """How the model that DPO starts from is asked, if its folder says so."""
-    file = (start.adapter or Path(start.base)) / "persona.yaml"
-    return read_yaml(file) if file.is_file() else {}
-
-
 def _tags(settings: DPOSettings, own: dict[str, Any], pairs: Sequence[Pair]) -> Tags:
     if own and settings.tags == "auto":
         return Tags(open=str(own.get("opens", "")), close=str(own.get("closes", "")))
@@ -117,15 +110,16 @@ def _tags(settings: DPOSettings, own: dict[str, Any], pairs: Sequence[Pair]) -> 
     return next(opened, NO_TAGS)
 
 
-def _persona(settings: DPOSettings, own: dict[str, Any], pairs: Sequence[Pair], tags: Tags) -> dict[str, Any]:
+def _persona(settings: DPOSettings, start: Start, pairs: Sequence[Pair], tags: Tags) -> dict[str, Any]:
     """The model goes on being asked as before, unless the recipe names another persona.
 
     Raises:
         UserError: the pairs ask it in another way than that.
     """
     system = find_system(pair.prompt for pair in pairs)
-    if not own or "persona" in settings.model_fields_set:
-        return fitted(load_persona(settings.persona), tags=tags, system=system)
+    own = own_persona(start)
+    if not own or settings.persona != "auto":
+        return fitted(voice(settings.persona, start), tags=tags, system=system)
     asked = str(own.get("system") or "")
     if asked.strip() != system.strip():
         raise UserError(

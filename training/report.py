@@ -20,7 +20,9 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         print_json({"folder": str(outcome.folder)} | outcome.report)
         return
     report, data, loss = outcome.report, outcome.report["data"], outcome.report["loss"]
-    table = Table(title=f"{report['method'].upper()} of {report['model']}", show_header=False, title_justify="left")
+    start = report["continued_from"] or report["model"]
+    title = Text(f"{report['method'].upper()} of {start}", style="table.title")
+    table = Table(title=title, show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     left_out = sum(data["left_out"].values())

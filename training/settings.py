@@ -42,8 +42,9 @@ class TrainSettings(Settings):
     """Rows to take at most, drawn by the seed; null takes all."""
     tags: Literal["auto", "think", "begin_of_thought", "thought_output"] | Tags = "auto"
     """What stands around a thought in the rows; `auto` finds out which of the known styles it is."""
-    persona: str = "tuned"
-    """The policy persona put beside the weights, its tags filled in; a name or a YAML file."""
+    persona: str = "auto"
+    """The policy persona put beside the weights, its tags filled in; a name or a YAML file. `auto` is the one in the
+    folder of the model that it starts from, so that it keeps its voice, and `tuned` where there is none."""
     seed: int = Field(0, ge=0)
     epochs: float = Field(3.0, gt=0)
     max_steps: int | None = Field(None, ge=1)

@@ -17,7 +17,7 @@ from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
 from training.sft_settings import SFTSettings
 from training.stage import Material, steps_per_epoch
 from training.start import Start, find_start, open_tokenizer, window_of
-from training.tags import find_system, find_tags, fitted, load_persona
+from training.tags import find_system, find_tags, fitted, voice
 from training.tokens import Encoded, Encoder, encode_all, hidden_tags, tag_kinds
 from training.trim import trim_rows
 from training.worked import worked_rows
@@ -45,8 +45,8 @@ def prepare(settings: SFTSettings) -> Prepared:
         UserError: data, model, persona or tags are not as they must be; the first defect, in one line.
     """
     rows, left_out = read_rows(settings)
-    persona = load_persona(settings.persona)
     start = find_start(settings)
+    persona = voice(settings.persona, start)
     encoder = Encoder(open_tokenizer(start))
     tags, tagged = find_tags(_as_they_stand(rows), asked=settings.tags)
     kinds = tag_kinds(encoder.tokenizer, tags)

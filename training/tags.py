@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from journeys.formats import TAG_STYLES, Tags
 from settings import UserError, read_yaml
+from training.folder import ModelFolder
 from training.rows import Message
+from training.start import Start
 
 PERSONA_FOLDER = Path(__file__).parent.parent / "configs" / "personas" / "policy"
 NO_TAGS = Tags(open="", close="")
@@ -44,6 +46,18 @@ def load_persona(name: str) -> dict[str, Any]:
         known = ", ".join(sorted(file.stem for file in PERSONA_FOLDER.glob("*.yaml")))
         raise UserError(f"persona: no policy persona {name!r}; there is {known}, or name a file ending in .yaml")
     return read_yaml(path)
+
+
+def own_persona(start: Start) -> dict[str, Any]:
+    """How the model that a training starts from is asked, if its folder says so."""
+    file = ModelFolder(start.adapter or Path(start.base)).persona
+    return read_yaml(file) if file.is_file() else {}
+
+
+def voice(name: str, start: Start) -> dict[str, Any]:
+    """The persona of settings: the model's own where it is `auto` and there is one, else that of this name."""
+    own = own_persona(start) if name == "auto" else {}
+    return own or load_persona("tuned" if name == "auto" else name)
 
 
 def fitted(persona: dict[str, Any], *, tags: Tags, system: str) -> dict[str, Any]:
