@@ -16,6 +16,9 @@ from journeys.record import Evidence, Move, Turn, seed_for
 _TRUE_BUT_IDLE = frozenset(("repeated_step", "missed_target", "unavailable_number"))
 """Evidence against steps that may be calculated rightly."""
 
+_EQUATIONS = re.compile(r"[\d\s().,;+\-*/×÷−]+=[\d\s().,;+\-*/×÷−=]+[,;]\s*")
+"""What a line calculates before an equation, and nothing else."""
+
 
 class PolicyPrompt:
     """The messages that ask for a step: fixed text first, then the problem, then what grows."""
@@ -70,7 +73,8 @@ class PolicyPrompt:
         """
         if self.persona.mode == "chat" or (reply_to := view.reply_to) is None or not reply_to.step:
             return ""
-        rootless = bool(_numbers(_left_side(reply_to)) & self._gone(reply_to, view))
+        begun = _left_side(reply_to)
+        rootless = bool((_numbers(begun) - _results(begun)) & self._gone(reply_to, view))
         if rootless and self.persona.memory == "path":
             return ""  # words about that equation would have it done again, on a number that stands nowhere
         # One line, or a critique would end the step. No space at the end: the model's next token begins with one.
@@ -125,9 +129,18 @@ def _critique(persona: PolicyPersona, reply_to: Turn, *, seed: int, again: bool 
 
 
 def _left_side(reply_to: Turn) -> str:
-    """Of the equation that a critique quotes; "" where it quotes none."""
-    left, _, _ = reply_to.verdict.quote.rpartition("=")
-    return re.split(r"[.!?:]\s", left)[-1].strip()  # a quote may begin with the words that opened the step
+    """Of the equation that a critique quotes, behind those that its line calculates first; "" where it quotes none."""
+    quote = reply_to.verdict.quote
+    left, _, _ = quote.rpartition("=")
+    begun = re.split(r"[.!?:]\s", left)[-1].strip()  # a quote may begin with the words that opened the step
+    if not begun:
+        return ""
+    before = re.split(r"[.!?:]\s", reply_to.step.partition(quote)[0])[-1]
+    return (before + begun).strip() if _EQUATIONS.fullmatch(before) else begun
+
+
+def _results(text: str) -> set[str]:
+    return set(re.findall(r"=\s*(\d+(?:[.,]\d+)*)", text))
 
 
 def _numbers(*texts: str) -> set[str]:

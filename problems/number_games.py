@@ -31,6 +31,8 @@ _EACH_ONCE = re.compile(r"\bonce\b|\ball (?:the|of (?:the|these)) numbers\b", re
 SIGNS = "*+-"
 _SUMS_ONLY = re.compile(r"\bwith \+ and -(?! and|,)")
 _PLAIN = re.compile(r"[\d\s().+\-*/×÷−]+")
+_WORDS_END = re.compile(r"[.:!?]\s")
+"""Behind words that open a line: "Once more: 8 + 9 = 17", "That is not right. 8 + 9 = 17"."""
 _BARE = re.compile(r"[\d\s().,;+\-*/×÷−=]+")
 
 
@@ -92,7 +94,8 @@ def outcome(game: NumberGame, path: Sequence[str], step: str) -> Equation | None
 
 def unavailable(game: NumberGame, path: Sequence[str], step: str) -> tuple[str, str] | None:
     """The first equation of a bare line that takes a number which is not there, or not any more."""
-    now, line = equations(step), step.rpartition(": ")[2]
+    line = _WORDS_END.split(step)[-1]
+    now = equations(line)
     if final_answer(step) is not None or not now or not _BARE.fullmatch(line) or _partly_read(line, now):
         return None
     if any(not equation.holds or Fraction(game.target) in _operands(equation) for equation in now):

@@ -127,6 +127,24 @@ def test_a_sum_is_done_again_without_the_words_that_opened_the_step_before() -> 
     assert monologue("path").opening(policy_view([wrong])) == "Again: 2 + 2 ="
 
 
+@pytest.mark.parametrize(
+    ("step", "quote", "opening"),
+    [
+        ("25 - 1 = 24, 24 + 8 = 22", "24 + 8 = 22", "Again: 25 - 1 = 24, 24 + 8 ="),
+        ("Again: 25 - 1 = 24, 24 + 8 = 22", "24 + 8 = 22", "Again: 25 - 1 = 24, 24 + 8 ="),
+        ("25 - 1 = 22, 22 + 8 = 30", "25 - 1 = 22", "Again: 25 - 1 ="),
+        ("60 + 20 = 80 + 20 = 80", "80 + 20 = 80", "Again: 80 + 20 ="),
+        ("The 24 eggs and 8 more are 24 + 8 = 22", "24 + 8 = 22", "Again: 24 + 8 ="),
+    ],
+)
+def test_a_sum_is_done_again_with_what_its_line_calculates_before_it(step: str, quote: str, opening: str) -> None:
+    """`24 + 8 =` alone would lose the way to 24."""
+    earlier = turn([], "26 - 2 = 24", Move.BACKTRACK, critique="No.", keep=0)  # its 24 went, and this line has its own
+    wrong = turn([earlier], step, Move.BACKTRACK, quote=quote, keep=0)
+    view = policy_view([wrong] if "eggs" in step else [earlier, wrong])
+    assert monologue("path").opening(view) == opening
+
+
 @pytest.mark.parametrize(("memory", "opening"), [("path", ""), ("full", "Wait. 104 * 3 is not 314.")])
 def test_a_sum_whose_first_link_went_too_is_not_done_again(memory: str, opening: str) -> None:
     """`104 * 3 =` would open a step whose 104 nobody has found any more, and so would words that name it."""

@@ -91,6 +91,7 @@ def test_every_try_is_judged_as_the_task_s_scorer_judges_it(index: int) -> None:
         ((), "Answer: 8 + 9", {"missed_target": "That does not use each number once."}),
         ((), "8 + 9 = 17, 17 * 8 = 136", {"unavailable_number": "8 is used up."}),
         ((), "Once more: 7 + 9 = 16, 16 * 8 = 128", {"unavailable_number": "There is no 7."}),
+        ((), "Hmm, that is not right. 7 + 9 = 16, 16 * 8 = 128", {"unavailable_number": "There is no 7."}),
         ((), "8 + 9 = 18, 18 + 19 = 37", {"false_equation": "8 + 9 is not 18."}),
     ],
 )
