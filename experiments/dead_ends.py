@@ -1,11 +1,13 @@
-"""What models do at the dead ends of a number game: whether they see a try that missed, and leave one that hit."""
+"""What models do at the dead ends of a number game: whether they see a try that missed, leave one that hit, or make out
+that it hit."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from evaluation.samples import Sample
 from problems.answers import final_answer
+from problems.equations import equations
 from problems.number_games import number_game, outcome
 
 
@@ -26,6 +28,10 @@ class DeadEnds:
     """Of the hits, such as another try follows."""
     at_once: int
     """Samples whose first try hits."""
+    claimed: int
+    """Lines that end by stating the target."""
+    bent: int
+    """Of these, such as a false calculation leads there."""
 
 
 def dead_ends(samples: Iterable[Sample], arms: Mapping[str, Sequence[str]]) -> dict[str, DeadEnds]:
@@ -44,6 +50,8 @@ def dead_ends(samples: Iterable[Sample], arms: Mapping[str, Sequence[str]]) -> d
         lines = [line for line in sample.text.splitlines() if final_answer(line) is None]
         ends = [found.value for line in lines if (found := outcome(game, (), line))]
         missed = [value != game.target for value in ends]
+        calculated = [read for line in lines if (read := equations(line))]
+        claims = [read for read in calculated if read[-1].stated == game.target]
         counts[arm_of[sample.model]].update(
             samples=1,
             tries=len(ends),
@@ -52,6 +60,9 @@ def dead_ends(samples: Iterable[Sample], arms: Mapping[str, Sequence[str]]) -> d
             hits=len(ends) - sum(missed),
             left=len(missed[:-1]) - sum(missed[:-1]),
             at_once=bool(missed) and not missed[0],
+            claimed=len(claims),
+            bent=sum(not all(one.holds for one in read) for read in claims),
         )
-    names = ("samples", "tries", "misses", "seen", "hits", "left", "at_once")
-    return {arm: DeadEnds(*(found[name] for name in names)) for arm, found in counts.items()}
+    return {
+        arm: DeadEnds(**{field.name: found[field.name] for field in fields(DeadEnds)}) for arm, found in counts.items()
+    }

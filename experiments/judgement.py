@@ -75,7 +75,7 @@ def mends(results: Results, setting: str) -> str:
 
 
 def searches(results: Results, setting: str) -> str:
-    """Whether the journey models do what they were taught: leave tries that missed, keep one that hit."""
+    """Whether the journey models do what they were taught: leave tries that missed, keep one that hit, make up none."""
     journey, shortcut = (results.pooled[setting][arm].dead_ends for arm in ("journey", "shortcut"))
 
     def both(figure: Callable[[DeadEnds], tuple[int, int]]) -> str:
@@ -86,7 +86,8 @@ def searches(results: Results, setting: str) -> str:
     return (
         f"behind {both(lambda arm: (arm.seen, arm.misses))} of the tries that missed they try again, behind "
         f"{both(lambda arm: (arm.left, arm.hits))} of those that hit; the first try hits in "
-        f"{both(lambda arm: (arm.at_once, arm.samples))}; {more:.1f} tries an answer (shortcut: {fewer:.1f})"
+        f"{both(lambda arm: (arm.at_once, arm.samples))}; {more:.1f} tries an answer (shortcut: {fewer:.1f}); of the "
+        f"lines that state the target {both(lambda arm: (arm.bent, arm.claimed))} get there by a false calculation"
     )
 
 

@@ -159,7 +159,10 @@ def _dead_ends(results: Results) -> list[str]:
     """What the models do with tries at number games; nothing where the experiment has none."""
     if results.settings.errors == "slips":
         return []
-    heads = ("arm", "tries an answer", "first try hits", "misses", "another try follows", "hits", "another try follows")
+    heads = (
+        *("arm", "tries an answer", "first try hits", "misses", "another try follows", "hits", "another try follows"),
+        *("lines that state the target", "by a false calculation"),
+    )
     sheets = []
     for setting in SETTINGS:
         rows = [
@@ -171,6 +174,8 @@ def _dead_ends(results: Results) -> list[str]:
                 _of(found.seen, found.misses),
                 f"{found.hits:,}",
                 _of(found.left, found.hits),
+                f"{found.claimed:,}",
+                _of(found.bent, found.claimed),
             )
             for arm, pooled in results.pooled[setting].items()
             if (found := pooled.dead_ends).samples
@@ -178,7 +183,8 @@ def _dead_ends(results: Results) -> list[str]:
         sheets += [_under(Sheet(_capital(IN_WORDS[setting]), heads, tuple(rows)))] if rows else []
     told = (
         "A try is a line that uses up all the numbers of a countdown game; it hits the target or misses it. Behind a "
-        "miss another try is the way out; behind a hit it throws the answer away. Seeds are added up.\n"
+        "miss another try is the way out; behind a hit it throws the answer away. A line that cannot be read as true "
+        "calculations is no try; where it states the target all the same, it was bent to. Seeds are added up.\n"
     )
     return ["## Does it see dead ends?\n", told, *sheets]
 

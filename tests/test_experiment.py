@@ -84,9 +84,9 @@ def test_a_number_game_in_another_order_is_the_same_question() -> None:
 
 
 def test_tries_are_counted_as_they_stand_in_the_text() -> None:
-    hit, miss = "9 + 8 = 17, 17 * 19 = 323", "9 + 8 = 17, 17 + 19 = 36"
+    hit, miss, bent = "9 + 8 = 17, 17 * 19 = 323", "9 + 8 = 17, 17 + 19 = 36", "9 + 8 = 18, 18 * 19 = 323"
     texts = {
-        "shortcut-1": [hit, miss],
+        "shortcut-1": [hit, miss, bent],
         "journey-1": [f"{miss}\nWait, 36 is not 323. Once more: {hit}", f"{hit}\nHmm. Another try: {miss}\nNo. {miss}"],
     }
     samples = [
@@ -96,8 +96,12 @@ def test_tries_are_counted_as_they_stand_in_the_text() -> None:
     ]
     samples.append(sample("journey-1", "2 + 2 = 4", "Calculate 2 + 2."))
     found = dead_ends(samples, {"shortcut": ["shortcut-1"], "journey": ["journey-1"]})
-    assert found["shortcut"] == DeadEnds(samples=2, tries=2, misses=1, seen=0, hits=1, left=0, at_once=1)
-    assert found["journey"] == DeadEnds(samples=2, tries=5, misses=3, seen=2, hits=2, left=1, at_once=1)
+    assert found["shortcut"] == DeadEnds(
+        samples=3, tries=2, misses=1, seen=0, hits=1, left=0, at_once=1, claimed=2, bent=1
+    )
+    assert found["journey"] == DeadEnds(
+        samples=2, tries=5, misses=3, seen=2, hits=2, left=1, at_once=1, claimed=2, bent=0
+    )
 
 
 def test_no_question_is_in_two_sets_or_was_taught_to_the_base(tmp_path: Path) -> None:
