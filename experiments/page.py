@@ -16,6 +16,10 @@ from problems.sources import TaskSettings
 
 FEWEST = 500
 """Held-out problems of a kind, below which nothing is said to be shown."""
+ONE_SEED = (
+    "**One seed**: the intervals know of other problems, not of other trainings, which differ by several points. What "
+    "is said below is a hint."
+)
 
 
 def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
@@ -66,7 +70,7 @@ def write_page(results: Results, path: Path, *, command: str) -> list[Path]:
 def _said(results: Results) -> str:
     held_out = results.settings.count.held_out
     rehearsal = f"**Only a rehearsal**: {held_out} held-out problems prove that the chain runs, nothing else.\n\n"
-    lines = [*target_verdict(results)]
+    lines = [*([ONE_SEED] if len(results.settings.seeds) == 1 else []), *target_verdict(results)]
     for setting in SETTINGS:
         lines.append(
             f"{_capital(IN_WORDS[setting])}: journey {in_words(results.compared(setting, 'shortcut', 'journey'))}."

@@ -51,7 +51,7 @@ _FAKES = """\
 | more optimiser steps | the same number of steps and of rows in a step |
 | more tokens to learn from: journeys are longer | a second shortcut arm learns from as many tokens |
 | the answer's format | all start from one base that knows it; no-answer rate beside every accuracy |
-| a lucky seed | {seeds} seeds an arm; a difference is "shown" only where all of them agree on its sign |
+| a lucky seed | {seeds} |
 | lucky problems | paired intervals over problems, Holm's adjustment for the comparisons of a setting |
 | questions seen before | none is in the data{dpo} or in the base's own lessons (asserted) |
 | choosing what looks best | arms and rules were fixed beforehand; only the plugged-in model is chosen, by validation |
@@ -61,5 +61,8 @@ _FAKES = """\
 def question(settings: ExperimentSettings) -> str:
     """The page's section on what is asked, and on what stands against false answers."""
     why = _SLIPS if settings.errors == "slips" else _DEAD_ENDS
+    seeds = f'{len(settings.seeds)} seeds an arm; a difference is "shown" only where all of them agree on its sign'
+    if len(settings.seeds) == 1:
+        seeds = "nothing: there is one seed an arm"
     dpo = ", in DPO's questions" if settings.dpo_arms else ""
-    return "\n".join((_ASKED, why, _FAKES.replace("{seeds}", str(len(settings.seeds))).replace("{dpo}", dpo)))
+    return "\n".join((_ASKED, why, _FAKES.replace("{seeds}", seeds).replace("{dpo}", dpo)))

@@ -217,6 +217,11 @@ def test_a_page_on_dead_ends_counts_tries_in_place_of_slips(runs: Path) -> None:
         "A journey answer takes 11 tokens and is right in 50.0% (trained families, sampled); 2 shortcut"
     )
     assert told.endswith("answers take 10, and an oracle finds a right one among them in 50.0%.")
+    assert "One seed" not in text
+    alone = replace(results, settings=settings.model_copy(update={"seeds": (1,)}))
+    text = write_page(alone, runs / "page" / "alone.md", command="make experiment")[0].read_text()
+    assert "**One seed**: the intervals know of other problems, not of other trainings" in text
+    assert "nothing: there is one seed an arm" in text
 
 
 def test_an_oracle_picks_the_right_one_of_several_answers(tmp_path: Path) -> None:
