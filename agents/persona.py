@@ -98,8 +98,9 @@ class PolicyPersona(Persona):
     backtrack: Annotated[Variants, slotted(allowed=("critique", "quote", "step"))]
     """Asks for another step. Chat: a user turn. Monologue: the first-person words with which the new step opens."""
     recompute: Annotated[Variants, slotted(allowed=("critique", "quote", "step"), required=("left",))] = ()
-    """Monologue: used in place of `backtrack` where the fault is an equation; `$left` is its left side, so that a text
-    ending in `$left =` has the model calculate again. Left to itself a small model copies its old result."""
+    """Monologue: used in place of `backtrack` where the fault is an equation; `$left` is its left side, behind what its
+    line calculates first, so that a text ending in `$left =` has the model calculate again. Left to itself a small
+    model copies its old result."""
     reflect: Annotated[Variants, slotted(allowed=("critique", "quote", "step"))]
     """Asks to answer a critique before going on; read as `backtrack` is."""
     repeated: Annotated[str, slotted(allowed=(), required=("abandoned",))] = ""

@@ -18,7 +18,7 @@ from training.rows import Message
 from training.settings import LoraSettings, TrainSettings
 from training.sft_settings import SFTSettings
 from training.start import Start
-from training.tags import find_system, find_tags, fitted, load_persona, voice
+from training.tags import find_system, find_tags, fitted, load_persona, own_persona, voice
 from training.weights import store_as, write_tokenizer
 
 REPORT: dict[str, Any] = {
@@ -72,11 +72,12 @@ def test_the_persona_in_the_folder_is_one_that_agents_can_speak_with(tmp_path: P
 
 
 def test_a_model_that_is_trained_on_keeps_its_voice_unless_another_one_is_named(tmp_path: Path) -> None:
-    bare, spoken = Start(str(tmp_path / "bare"), "bare", None), Start("embedded", "embedded", tmp_path)
     mine = load_persona("number-game") | {"name": "mine"}
     write_yaml(tmp_path / "persona.yaml", mine)
-    assert voice("auto", spoken) == voice("auto", Start(str(tmp_path), "whole", None)) == mine
-    assert voice("auto", bare) == voice("tuned", spoken) == load_persona("tuned")
+    assert own_persona(Start("embedded", "embedded", tmp_path)) == own_persona(Start(str(tmp_path), "x", None)) == mine
+    assert own_persona(Start(str(tmp_path / "bare"), "bare", None)) == {}
+    assert voice("auto", mine) == mine
+    assert voice("auto", {}) == voice("tuned", mine) == load_persona("tuned")
 
 
 def test_a_system_message_is_the_personas_only_if_all_rows_have_it() -> None:

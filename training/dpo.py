@@ -38,7 +38,7 @@ def prepare(settings: DPOSettings) -> Prepared:
     own = own_persona(start)
     pairs, counts = read_pairs(settings, system=str(own.get("system") or ""))
     tags = _tags(settings, own, pairs)
-    persona = _persona(settings, start, pairs, tags)
+    persona = _persona(settings, own, pairs, tags)
     encoder = Encoder(open_tokenizer(start))
     kinds = tag_kinds(encoder.tokenizer, tags)
     pairs = drawn(list(repaired(pairs, settings, tags=tags)), limit=settings.limit, seed=settings.seed)
@@ -110,16 +110,15 @@ def _tags(settings: DPOSettings, own: dict[str, Any], pairs: Sequence[Pair]) -> 
     return next(opened, NO_TAGS)
 
 
-def _persona(settings: DPOSettings, start: Start, pairs: Sequence[Pair], tags: Tags) -> dict[str, Any]:
+def _persona(settings: DPOSettings, own: dict[str, Any], pairs: Sequence[Pair], tags: Tags) -> dict[str, Any]:
     """The model goes on being asked as before, unless the recipe names another persona.
 
     Raises:
         UserError: the pairs ask it in another way than that.
     """
     system = find_system(pair.prompt for pair in pairs)
-    own = own_persona(start)
     if not own or settings.persona != "auto":
-        return fitted(voice(settings.persona, start), tags=tags, system=system)
+        return fitted(voice(settings.persona, own), tags=tags, system=system)
     asked = str(own.get("system") or "")
     if asked.strip() != system.strip():
         raise UserError(

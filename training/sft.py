@@ -17,7 +17,7 @@ from training.rows import SFTRow, digest, drawn, find_file, read_file, read_sft
 from training.sft_settings import SFTSettings
 from training.stage import Material, steps_per_epoch
 from training.start import Start, find_start, open_tokenizer, window_of
-from training.tags import find_system, find_tags, fitted, voice
+from training.tags import find_system, find_tags, fitted, own_persona, voice
 from training.tokens import Encoded, Encoder, encode_all, hidden_tags, tag_kinds
 from training.trim import trim_rows
 from training.worked import worked_rows
@@ -46,7 +46,7 @@ def prepare(settings: SFTSettings) -> Prepared:
     """
     rows, left_out = read_rows(settings)
     start = find_start(settings)
-    persona = voice(settings.persona, start)
+    persona = voice(settings.persona, own_persona(start))
     encoder = Encoder(open_tokenizer(start))
     tags, tagged = find_tags(_as_they_stand(rows), asked=settings.tags)
     kinds = tag_kinds(encoder.tokenizer, tags)

@@ -54,10 +54,11 @@ def own_persona(start: Start) -> dict[str, Any]:
     return read_yaml(file) if file.is_file() else {}
 
 
-def voice(name: str, start: Start) -> dict[str, Any]:
-    """The persona of settings: the model's own where it is `auto` and there is one, else that of this name."""
-    own = own_persona(start) if name == "auto" else {}
-    return own or load_persona("tuned" if name == "auto" else name)
+def voice(name: str, own: dict[str, Any]) -> dict[str, Any]:
+    """The persona of this name; `auto` is the model's own, and `tuned` where it has none."""
+    if name != "auto":
+        return load_persona(name)
+    return own or load_persona("tuned")
 
 
 def fitted(persona: dict[str, Any], *, tags: Tags, system: str) -> dict[str, Any]:
